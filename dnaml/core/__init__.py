@@ -1,0 +1,1 @@
+"""Values that every other layer speaks in; numpy is the single dependency."""
