@@ -1,0 +1,83 @@
+# The commands that people, the documentation and CI use. Each is complete: it sets up `.venv` first where needed.
+#   make PYTHON=python3.12 test     picks the interpreter of a new .venv (3.11, 3.12 or 3.13)
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo     CPU build of torch from its own index
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+STAMP := $(VENV)/.installed
+SOURCES := $(wildcard dnaml benchmarks training tests)
+TYPED := $(wildcard dnaml benchmarks training)
+
+# One thread a process: two BLAS threads on a busy two-core machine take 27 times the time of one.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export RAY_USAGE_STATS_ENABLED ?= 0
+
+.PHONY: help setup demo test check unit soak bench train serve notebooks clean
+
+help:  ## print this list
+	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: $(STAMP)  ## create .venv and install the pinned dependencies (goes on after Ctrl-C, does nothing twice)
+
+demo: $(STAMP)  ## the main job on this machine: profile, learn, place and run, lose a worker, report
+	@$(VENV)/bin/dnaml demo $(ARGS)
+
+test: check unit  ## every check and every test, with coverage
+
+check: $(STAMP)  ## formatting, lint, types, import contracts, lengths
+	@$(PY) -m ruff format --check $(SOURCES)
+	@$(PY) -m ruff check $(SOURCES)
+	@$(PY) -m mypy $(TYPED)
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m pytest tests/test_style.py -q -p no:cacheprovider
+
+# Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
+unit: $(STAMP)
+	@rm -f .coverage .coverage.*
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial" --cov --cov-report= $(ARGS)
+	@$(PY) -m pytest -m serial --cov --cov-append --cov-report= $(ARGS)
+	@$(PY) -m coverage report --include='dnaml/core/*,dnaml/schedule/*' --fail-under=100
+	@$(PY) -m coverage report --omit='dnaml/core/*,dnaml/schedule/*' --fail-under=85
+
+bench: $(STAMP)  ## every benchmark; rewrites docs/benchmarks.md
+	@test -f benchmarks/__main__.py || { echo "make bench: there is no benchmarks/__main__.py in this version" >&2; exit 1; }
+	@$(PY) -m benchmarks $(ARGS)
+
+soak: $(STAMP)  ## the long tests that do not fit into make test
+	@test -d tests/soak || { echo "make soak: there is no tests/soak in this version" >&2; exit 1; }
+	@$(PY) -m pytest tests/soak --timeout=0 $(ARGS)
+
+train: $(STAMP)  ## train the shipped weights again
+	@test -f training/train.py || { echo "make train: there is no training/train.py in this version" >&2; exit 1; }
+	@$(PY) training/train.py $(ARGS)
+
+serve: $(STAMP)  ## the scheduler service with its web page
+	@$(VENV)/bin/dnaml serve --help >/dev/null 2>&1 || { echo "make serve: there is no 'dnaml serve' in this version" >&2; exit 1; }
+	@$(VENV)/bin/dnaml serve $(ARGS)
+
+notebooks: $(STAMP)  ## run every notebook
+	@ls notebooks/*.ipynb >/dev/null 2>&1 || { echo "make notebooks: there are no notebooks in this version" >&2; exit 1; }
+	@$(PIP) install --quiet --constraint constraints.txt --editable ".[notebooks]"
+	@$(PY) -m pytest --nbmake notebooks $(ARGS)
+
+clean:  ## remove .venv and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* *.egg-info build
+
+# The stamp is written last, so an interrupted set-up goes on where it stopped; pip skips what is there already.
+$(STAMP): pyproject.toml constraints.txt
+	@PYTHON_ORIGIN='$(origin PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' .ci/setup '$(PYTHON)' '$(VENV)'
+	@touch $@
