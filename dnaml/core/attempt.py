@@ -1,4 +1,4 @@
-"""Where a job runs (placement) and one try of it (attempt): its states, the moves between them, its usage and checkpoints."""
+"""Where a job runs (placement), one try of it (attempt), the states of both, and what an attempt used and left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
