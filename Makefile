@@ -34,21 +34,23 @@ help:  ## print this list
 setup: $(STAMP)  ## create .venv and install the pinned dependencies (goes on after Ctrl-C, does nothing twice)
 
 demo: $(STAMP)  ## the main job on this machine: profile, learn, place and run, lose a worker, report
+	@$(PY) -m compileall -q dnaml
 	@$(VENV)/bin/dnaml demo $(ARGS)
 
 test: check unit  ## every check and every test, with coverage
 
 check: $(STAMP)  ## formatting, lint, types, import contracts, lengths
+	@$(PY) -m compileall -q dnaml
 	@$(PY) -m ruff format --check $(SOURCES)
 	@$(PY) -m ruff check $(SOURCES)
 	@$(PY) -m mypy $(TYPED)
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest tests/test_style.py -q -p no:cacheprovider
 
-# Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
+# test_style.py has run in `check`. Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
 unit: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial" --cov --cov-report= $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial" --ignore tests/test_style.py --cov --cov-report= $(ARGS)
 	@$(PY) -m pytest -m serial --cov --cov-append --cov-report= $(ARGS)
 	@$(PY) -m coverage report --include='dnaml/core/*,dnaml/schedule/*' --fail-under=100
 	@$(PY) -m coverage report --omit='dnaml/core/*,dnaml/schedule/*' --fail-under=85
