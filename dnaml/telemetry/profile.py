@@ -1,0 +1,179 @@
+"""Profiles a resource: runs the micro-probes in a fresh process under the resource's own environment.
+
+`profile_resource` is what users call; `python -m dnaml.telemetry.profile --json` is the probing process. The probes
+run on one core, because a slot of a resource is one core.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from dnaml.core.errors import DnamlError, InputError
+from dnaml.core.types import Kind, Resource, Site, UnitType
+from dnaml.telemetry import power, processor
+
+ONE_THREAD: Mapping[str, str] = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    ),
+    "1",
+)
+"""Environment of every process that runs or measures work: one thread in each numerical library."""
+
+SCORE_REFERENCE: Mapping[str, float] = {
+    "fp64_flop_per_s": 4e10,
+    "fp32_flop_per_s": 8e10,
+    "torch_fp64_flop_per_s": 4e10,
+    "torch_fp32_flop_per_s": 8e10,
+    "bf16_flop_per_s": 1.6e11,
+    "int8_op_per_s": 3.2e11,
+    "vector_exp_per_s": 1e9,
+    "sort_items_per_s": 5e7,
+    "sequential_bytes_per_s": 2e10,
+    "random_access_per_s": 8e6,
+    "hash_bytes_per_s": 1e9,
+    "python_ops_per_s": 2e7,
+    "disk_write_bytes_per_s": 5e8,
+}
+"""One core of a common server of 2023, rounded; a score of 1 means as fast as that in the geometric mean."""
+
+_PROFILE_TIMEOUT_S = 60.0
+
+
+def profile_resource(
+    target: str | Resource = "local",
+    *,
+    folder: Path | None = None,
+    admit: Callable[[int], None] | None = None,
+) -> Resource:
+    """Return the resource with its spec measured by micro-probes: about 4 s on a quiet machine.
+
+    `target` is "local" (one core of this machine) or a Resource, whose `environment` holds in the probing process and
+    whose declared fields win over measured ones. `folder` is where the disk is probed. `admit` gets the id of the
+    probing process before it measures, for example to put it under the resource's CPU quota.
+
+    >>> profile_resource("local").spec["fp64_flop_per_s"] > 1e8  # doctest: +SKIP
+    True
+    """
+    if isinstance(target, str) and target != "local":
+        raise InputError(f"profile_resource: target must be 'local' or a Resource, got {target!r}")
+    declared = target if isinstance(target, Resource) else Resource(id="local", domain=platform.node() or "local")
+    if declared.site is not Site.LOCAL:
+        raise InputError(f"{declared.id}: only local resources can be probed here, site is {declared.site.value}")
+    measured = _probe_in_process(declared, folder, admit)
+    return _described(declared, measured)
+
+
+def probe_score(resource: Resource) -> float:
+    """Return the geometric mean of the resource's probes, each as a ratio to `SCORE_REFERENCE`.
+
+    Enter, where measured: BLAS products of numpy (fp64, fp32) and torch (fp64, fp32, bf16, int8), vector exponentials,
+    sorting, sequential bandwidth, dependent random reads, hashing, the Python loop, and disk writes. Raises InputError
+    for a resource with none of them.
+    """
+    ratios = [
+        resource.spec[key] / reference for key, reference in SCORE_REFERENCE.items() if resource.spec.get(key, 0) > 0
+    ]
+    if not ratios:
+        raise InputError(f"{resource.id}: has no probe in its spec; run profile_resource first")
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def measure_here(folder: Path | None = None) -> dict[str, object]:
+    """Return spec, unit type, description and refusals of this process's core, under this process's environment."""
+    from dnaml.telemetry import probe_compute, probe_io, probe_memory, probes
+
+    all_probes = [*probe_compute.compute_probes(), *probe_memory.memory_probes(), *probe_io.io_probes(folder)]
+    readings, refused = probes.run(all_probes)
+    hardware = processor.hardware_unit(processor.cpu_flags(), platform.machine())
+    capped = processor.usable_units(hardware, os.environ)
+    unit = processor.widest_common(hardware, capped)
+    spec = {**processor.clocks(), **processor.caches(), **processor.features(hardware, unit), **readings}
+    return {
+        "spec": {**spec, **power.core_power()},
+        "unit_type": unit.value,
+        "description": processor.model_name(),
+        "capped": {name: held.value for name, held in capped.items()},
+        "refused": refused,
+    }
+
+
+def _probe_in_process(
+    resource: Resource, folder: Path | None, admit: Callable[[int], None] | None
+) -> dict[str, object]:
+    """Run the probing process and return what it printed; its standard input holds it back until it is admitted."""
+    command = [sys.executable, "-m", "dnaml.telemetry.profile", "--json"]
+    if folder is not None:
+        command.append(str(folder))
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **ONE_THREAD, **resource.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            if admit is not None:
+                admit(process.pid)
+            out, err = process.communicate("go\n", timeout=_PROFILE_TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        last = err.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
+        raise DnamlError(f"{resource.id}: the probing process failed: {last[0]}")
+    answer: dict[str, object] = json.loads(out)
+    return answer
+
+
+def _described(declared: Resource, measured: Mapping[str, object]) -> Resource:
+    """Return the declared resource with every gap filled from the measurement."""
+    import psutil
+
+    found = measured["spec"]
+    assert isinstance(found, dict)
+    spec = {key: float(value) for key, value in found.items()}
+    return replace(
+        declared,
+        kind=Kind.CPU,
+        unit_type=declared.unit_type or UnitType(measured["unit_type"]),
+        memory_bytes=declared.memory_bytes or int(psutil.virtual_memory().total),
+        startup_s=_first(declared.startup_s, spec.get("startup_s")),
+        latency_s=_first(declared.latency_s, spec.get("latency_s")),
+        power_w=_first(declared.power_w, spec.get("power_w")),
+        spec={**spec, **declared.spec} if not _probed(declared) else {**declared.spec, **spec},
+        description=declared.description or str(measured["description"]),
+    )
+
+
+def _first(declared: float | None, measured: float | None) -> float | None:
+    return measured if declared is None else declared
+
+
+def _probed(resource: Resource) -> bool:
+    """Tell a resource profiled before, whose numbers a new profile replaces, from one whose numbers were declared."""
+    return "contention" in resource.spec
+
+
+def main(arguments: list[str]) -> int:
+    """Wait for a line on standard input, measure, print one JSON object."""
+    folders = [Path(a) for a in arguments if a != "--json"]
+    sys.stdin.readline()
+    sys.stdout.write(json.dumps(measure_here(folders[0] if folders else None)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
