@@ -1,0 +1,1 @@
+"""Touches the world: runs computations, measures them and keeps what makes them repeatable."""
