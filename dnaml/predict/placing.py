@@ -1,0 +1,222 @@
+"""What the controller asks while it plans: `LivePredictor`, numpy only, learning from every run that ends.
+
+It answers from the first of these that applies: a trained model's answer corrected by the runs since; the kernel's own
+runs pooled with those of other kernels; the pool alone; a physical bound or the specs. `Prediction.path` names the
+weakest that was used in a call.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dnaml.core.prediction import Prediction
+from dnaml.core.protocols import Run
+from dnaml.core.types import Computation, Objective, Resource
+from dnaml.predict.bound import bounds_s
+from dnaml.predict.history import Bucket, History, bucket_of
+from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
+from dnaml.predict.pooled import INTERACTION_SD, Posterior, Prior, learn
+from dnaml.predict.pools import MATCH, MODEL, POOL, RUNS, KeptAnswers, Key
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LEARN_FROM = 16  # kernels
+FIRST_LEARN = 8  # runs
+MOST_POOLS = 8
+EFFICIENCY_LOG, BOUND_SD = 0.7, 1.0  # a run takes about twice its bound, within a factor of e
+UNKNOWN_SD = 2.0
+
+
+class PairModel(Protocol):
+    """Answers runtime quantiles slowly and well; `LivePredictor` keeps what it said."""
+
+    @property
+    def version(self) -> str:
+        """Name the model, for the journal."""
+        ...
+
+    def pair_quantiles(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
+        """Return runtime quantiles [C, R, Q] at LEVELS, finite, positive and not falling."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LivePredictor:
+    """Predicts for the controller: a value; `updated` returns another and leaves this one as it is.
+
+    With a `model`, runs given to `updated` are those after its training. What is kept inside only saves time: it
+    never changes an answer.
+    """
+
+    model: PairModel | None = None
+    history: History = field(default_factory=History)
+    hazard: Hazard = field(default_factory=Hazard)
+    prior: Prior | None = None
+    learns_at: int = FIRST_LEARN
+    _kept: dict[tuple[int, ...], KeptAnswers] = field(default_factory=dict, repr=False)
+    _posteriors: dict[str, Posterior] = field(default_factory=dict, repr=False)
+    _expected: dict[tuple[Bucket, str, str], float] = field(default_factory=dict, repr=False)
+
+    @property
+    def version(self) -> str:
+        """Name the model and how many runs were added to it."""
+        return f"{self.model.version if self.model else 'live-1'}+{self.history.runs}"
+
+    def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
+        """Return quantiles [C, R, Q] of runtime and cost; equal computations are computed once and kept."""
+        kept = self._answers(resources)
+        index, kernels, rows = kept.index, self.history.kernels, []
+        for c in computations:
+            known = kernels.get(c.kernel) if self.model is None else None
+            key: Key
+            if known is None:
+                key = (c.kernel, c.id, c.memory_bytes, *c.size.items(), *c.demand.items())
+            else:
+                key = (c.kernel, c.id if c.id in known.items else None, c.memory_bytes, *c.size.items())
+            row = index.get(key)
+            rows.append(self._add(kept, c, key) if row is None else row)
+        return kept.answer(rows)
+
+    def updated(self, runs: Sequence[Run]) -> "LivePredictor":
+        """Return a predictor that knows these runs too."""
+        if not runs:
+            return self
+        expected = self._expectations(runs) if self.model is not None else None
+        history, prior, learns_at = self.history.updated(runs, expected), self.prior, self.learns_at
+        posteriors: dict[str, Posterior] = {}
+        if history.runs >= learns_at:
+            prior = learn(history.largest(LEARN_FROM), self._log_speeds(history), start=self._start(history))
+            learns_at = 2 * history.runs
+        elif len(history.codes) == len(self.history.codes):
+            touched = {run.computation.kernel for run in runs}
+            posteriors = {name: kept for name, kept in self._posteriors.items() if name not in touched}
+        return LivePredictor(
+            model=self.model,
+            history=history,
+            hazard=self.hazard.updated(runs),
+            prior=prior,
+            learns_at=learns_at,
+            _posteriors=posteriors,
+            _expected=self._expected,
+        )
+
+    def shortlist(
+        self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
+    ) -> IntArray:
+        """Return the indices [<= k] of the feasible resources of least weighted median time and cost, best first."""
+        return shortlisted(self.predict([computation], resources), objective, k)
+
+    def _answers(self, resources: Sequence[Resource]) -> KeptAnswers:
+        """Return what is kept for these very resource values; holding them keeps their identities taken."""
+        key = tuple(map(id, resources))
+        kept = self._kept.get(key)
+        if kept is None:
+            if len(self._kept) >= MOST_POOLS:
+                self._kept.clear()
+            kept = self._kept[key] = KeptAnswers(resources, self.history, self.hazard)
+        elif kept.full:
+            kept.clear()
+        return kept
+
+    def _add(self, kept: KeptAnswers, computation: Computation, key: Key) -> int:
+        bucket = bucket_of(computation.size)
+        if self.model is not None:
+            runtime_s, path = self._from_model(kept, computation, bucket), MODEL
+        elif computation.kernel in self.history.kernels:
+            mean, sd = self._posterior_at(kept, computation, bucket)
+            runtime_s, path = lognormal_quantiles(mean, sd), RUNS
+        else:
+            mean, sd = self._guess(kept, computation)
+            runtime_s, path = lognormal_quantiles(mean, sd), POOL if self.prior is not None else MATCH
+        return kept.add(key, runtime_s, computation.memory_bytes, path)
+
+    def _posterior_at(
+        self, kept: KeptAnswers, computation: Computation, bucket: Bucket
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return mean and sd [R] of ln T (or of what a model left of it) for a kernel that has runs."""
+        name = computation.kernel
+        runs = self.history.kernels[name]
+        posterior = self._posteriors.get(name)
+        if posterior is None:
+            prior = self.prior or self._start(self.history)
+            missing = len(self.history.codes) - len(prior.shift)
+            prior = prior.extended(self._log_speeds(self.history)[len(prior.shift) :] if missing else ())
+            posterior = self._posteriors[name] = Posterior(prior=prior, cells=runs.arrays)
+        if kept.fresh_log_speeds:
+            speeds = kept.fresh_log_speeds if self.model is None else [0.0] * len(kept.fresh_log_speeds)
+            posterior = Posterior(prior=posterior.prior.extended(speeds), cells=posterior.cells)
+        item = computation.id if computation.id in runs.items else None
+        return posterior.at(runs.points(bucket, item, kept.codes))
+
+    def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
+        """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""
+        assert self.model is not None
+        values = self.model.pair_quantiles([computation], kept.resources)[0]
+        middle = np.log(values[:, values.shape[1] // 2])
+        for place, resource in enumerate(kept.resources):
+            self._expected[(bucket, computation.id, resource.id)] = float(middle[place])
+        if computation.kernel not in self.history.kernels:
+            return values
+        mean, sd = self._posterior_at(kept, computation, bucket)
+        prior = self.prior or self._start(self.history)
+        before = math.sqrt(
+            prior.offset_sd**2
+            + prior.bucket_sd**2
+            + prior.item_sd**2
+            + prior.cell_sd**2
+            + prior.noise_sd**2
+            + INTERACTION_SD**2
+        )
+        ratio = np.minimum(sd / before, 1.5)
+        moved = middle[:, None] + mean[:, None] + (np.log(values) - middle[:, None]) * ratio[:, None]
+        return np.asarray(np.exp(moved), dtype=np.float64)
+
+    def _guess(self, kept: KeptAnswers, computation: Computation) -> tuple[FloatArray, FloatArray]:
+        """Return mean and sd [R] of ln T for a kernel that never ran."""
+        prior = self.prior or self._start(self.history)
+        prior = prior.extended(self._log_speeds(self.history)[len(prior.shift) :]).extended(kept.fresh_log_speeds)
+        bound = bounds_s(computation.demand, [r.spec for r in kept.resources])
+        known = np.isfinite(bound)
+        mean = np.where(
+            known, np.log(np.where(known, bound, 1.0)) + EFFICIENCY_LOG, prior.offset + prior.shift[kept.codes]
+        )
+        sd: FloatArray = np.where(known, BOUND_SD, max(UNKNOWN_SD, prior.offset_sd))
+        return mean, sd
+
+    def _log_speeds(self, history: History) -> tuple[float, ...]:
+        """Return the ln speed by spec of each known resource; a model has already taken it into account."""
+        return history.log_speeds if self.model is None else (0.0,) * len(history.log_speeds)
+
+    def _start(self, history: History) -> Prior:
+        """Return the prior to begin with: resources by their specs, or small corrections of a model."""
+        speeds = np.asarray(self._log_speeds(history), dtype=np.float64)
+        covariance = INTERACTION_SD**2 * np.eye(len(speeds))
+        if self.model is None:
+            return Prior(shift=-speeds, covariance=covariance)
+        return Prior(
+            shift=-speeds,
+            covariance=0.2 * covariance,
+            offset_sd=0.15,
+            slope=0.0,
+            slope_sd=0.05,
+            bucket_sd=0.10,
+            item_sd=0.10,
+            cell_sd=0.10,
+        )
+
+    def _expectations(self, runs: Sequence[Run]) -> list[float]:
+        """Return ln of the model's median for each run; asks the model only for what it was never asked."""
+        assert self.model is not None
+        expected = []
+        for run in runs:
+            key = (bucket_of(run.computation.size), run.computation.id, run.resource.id)
+            if key not in self._expected:
+                values = self.model.pair_quantiles([run.computation], [run.resource])[0, 0]
+                self._expected[key] = float(np.log(values[len(values) // 2]))
+            expected.append(self._expected[key])
+        return expected
