@@ -26,7 +26,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 LEARN_FROM = 16  # kernels
-FIRST_LEARN = 8  # runs
+FIRST_LEARN = 12  # runs
+LEARN_GROWTH = 3  # the prior is learned again at three times the runs
 MOST_POOLS = 8
 EFFICIENCY_LOG, BOUND_SD = 0.7, 1.0  # a run takes about twice its bound, within a factor of e
 UNKNOWN_SD = 2.0
@@ -91,7 +92,7 @@ class LivePredictor:
         posteriors: dict[str, Posterior] = {}
         if history.runs >= learns_at:
             prior = learn(history.largest(LEARN_FROM), self._log_speeds(history), start=self._start(history))
-            learns_at = 2 * history.runs
+            learns_at = LEARN_GROWTH * history.runs
         elif len(history.codes) == len(self.history.codes):
             touched = {run.computation.kernel for run in runs}
             posteriors = {name: kept for name, kept in self._posteriors.items() if name not in touched}
@@ -156,7 +157,7 @@ class LivePredictor:
     def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
         """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""
         assert self.model is not None
-        values = self.model.pair_quantiles([computation], kept.resources)[0]
+        values: FloatArray = self.model.pair_quantiles([computation], kept.resources)[0]
         middle = np.log(values[:, values.shape[1] // 2])
         for place, resource in enumerate(kept.resources):
             self._expected[(bucket, computation.id, resource.id)] = float(middle[place])

@@ -21,6 +21,7 @@ IntArray = npt.NDArray[np.int64]
 _N = TypeVar("_N", np.float64, np.int64)
 
 STEPS = 4  # of expectation-maximisation: the prior is strong, more changes nothing that matters
+SPREADS_AT = 2  # the step after which the spreads are chosen
 SHIFT_SD = 0.7  # of ln speed around what the spec suggests
 INTERACTION_SD = 0.25
 PRIOR_KERNELS = 6.0  # weight of the prior covariance, in kernels
@@ -183,7 +184,7 @@ def learn(kernels: Sequence[Cells], log_speeds: Sequence[float], *, start: Prior
     prior = _start(cells, start)
     for step in range(STEPS):
         prior = _relate(prior, cells, np.asarray(log_speeds, dtype=np.float64))
-        if step % 2:
+        if step == SPREADS_AT:
             prior = _spread(prior, cells)
     return _widened(prior, cells)
 
