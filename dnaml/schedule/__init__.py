@@ -1,0 +1,1 @@
+"""Decides what runs where: pure functions of plain values, which see the core and nothing else."""

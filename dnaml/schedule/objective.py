@@ -1,0 +1,284 @@
+"""The only place where cost, latency, resilience and energy are weighed.
+
+Every term is divided by a reference (what the best choice reaches), so that weights compare like with like:
+
+    J(j, r) = w_t (E[T] + wait + risk (CVaR_90[T] - E[T])) / T*  +  w_c E[usd] / C*
+            + w_r (-ln(1 - P_fail)) / F*  +  w_e E[joule] / E*  +  late P(T + wait > deadline)
+
+Weights are the objective's shares. For one job the references are those of its best feasible resource; for a batch
+they are the utopia point, each term's own optimum over the batch. Conventions: a price or power that is not known
+counts as the dearest known one of the job, and where none is known the term is dropped; cost and latency never weigh
+less than `Weighing.tie`, so that ties are broken; what may not run scores infinity.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from dnaml.core.plan import Problem
+from dnaml.core.prediction import Quantiles
+from dnaml.core.work import Objective
+from dnaml.schedule.feasible import Feasibility, feasibility, time_left_s
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+Broadcast = float | FloatArray
+"""a number for all jobs, or one a job as [J, 1]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """Holds the weights of the formula that are not the user's."""
+
+    risk: float = 0.05
+    """of the runtime's tail, as a share of the latency weight"""
+    late: float = 1.0
+    """of the probability to miss the deadline"""
+    tie: float = 1e-6
+    """least share of cost and of latency"""
+    risk_floor: float = 1e-3
+    """least F*: a failure in a thousand runs is as good as none"""
+    tail: float = 0.9
+    """CVaR is the mean of the runtimes above this quantile"""
+
+
+WEIGHING = Weighing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Expected:
+    """What is expected of every pair, unweighed: all [J, R]; unknown costs and energies are NaN."""
+
+    runtime_s: FloatArray
+    tail_s: FloatArray  # CVaR_90[T] - E[T]
+    cost_usd: FloatArray
+    risk: FloatArray  # -ln(1 - P_fail)
+    energy_j: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shares:
+    """The weights of the four terms, summing to about 1: numbers, or [J, 1] where jobs have their own."""
+
+    cost: Broadcast
+    latency: Broadcast
+    resilience: Broadcast
+    energy: Broadcast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class References:
+    """What each term is divided by: means per job of the best that each can reach; numbers or [J, 1]."""
+
+    jct_s: Broadcast = 1.0
+    cost_usd: Broadcast = 1.0
+    risk: Broadcast = 1.0
+    energy_j: Broadcast = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Terms:
+    """Explains every pair, all [J, R]: runtime, the wait before it, cost (NaN unknown), P_fail, P(late), and J.
+
+    `limited` says that some pair is not allowed, `reason` why.
+    """
+
+    feasible: Feasibility
+    runtime_s: FloatArray
+    wait_s: FloatArray
+    cost_usd: FloatArray
+    risk: FloatArray
+    late: FloatArray
+    score: FloatArray
+
+    @property
+    def limited(self) -> bool:
+        """Return whether any job may not run on some resource."""
+        return not bool(self.feasible.matrix.all())
+
+    def reason(self, j: int, r: int) -> str:
+        """Return why job j may not run on resource r, or "" if it may."""
+        return self.feasible.reason(j, r)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a finished schedule reached; `objective` is J averaged over the jobs, lower is better."""
+
+    mean_jct_s: float
+    makespan_s: float
+    cost_usd: float
+    objective: float
+
+
+def terms(problem: Problem) -> Terms:
+    """Return every term of J for every pair, each job judged against its own best feasible resource."""
+    feasible = feasibility(problem)
+    allowed = feasible.matrix
+    pairs = expected(problem)
+    wait_s = problem.free_in_s[None, :]
+    shares = shares_of(problem)
+    references = best_of_each(pairs, allowed, wait_s)
+    late = late_shares(problem, wait_s)
+    latency = shares.latency / references.jct_s * (pairs.runtime_s + wait_s)
+    score = latency + fixed_terms(pairs, allowed, shares, references) + WEIGHING.late * late
+    return Terms(
+        feasible=feasible,
+        runtime_s=pairs.runtime_s,
+        wait_s=np.broadcast_to(wait_s, allowed.shape),
+        cost_usd=pairs.cost_usd,
+        risk=-np.expm1(-pairs.risk),
+        late=np.broadcast_to(late, allowed.shape),
+        score=np.where(allowed, score, np.inf),
+    )
+
+
+def expected(problem: Problem) -> Expected:
+    """Return the expectations that all terms are made of."""
+    prediction = problem.prediction
+    moments = prediction.runtime_s.values @ _moments(prediction.runtime_s.levels.tobytes())  # [J, R, 2]
+    runtime_s = moments[..., 0]
+    power_w = np.array([np.nan if r.power_w is None else r.power_w for r in problem.resources])
+    return Expected(
+        runtime_s=runtime_s,
+        tail_s=moments[..., 1],
+        cost_usd=prediction.cost_usd.values @ _moments(prediction.cost_usd.levels.tobytes())[:, 0],
+        risk=runtime_s * (prediction.hazard_per_h / 3600.0),
+        energy_j=runtime_s * power_w,
+    )
+
+
+@lru_cache(maxsize=16)
+def _moments(levels: bytes) -> FloatArray:
+    """Return weights [Q, 2] of quantiles: their mean, and the mean above the tail level less the mean."""
+    middle = np.frombuffer(levels)
+    edges = np.concatenate([[0.0], (middle[1:] + middle[:-1]) / 2, [1.0]])
+    mean = np.diff(edges)
+    tail = np.diff(np.maximum(edges, WEIGHING.tail)) / (1 - WEIGHING.tail)
+    return np.column_stack([mean, tail - mean])
+
+
+def shares_of(problem: Problem) -> Shares:
+    """Return the weights of the problem, or of each job where some job brings an objective of its own."""
+    if all(job.objective is None for job in problem.jobs):
+        cost, latency, resilience, energy = problem.objective.shares()
+        return Shares(
+            cost=max(cost, WEIGHING.tie), latency=max(latency, WEIGHING.tie), resilience=resilience, energy=energy
+        )
+    rows = np.array([(job.objective or problem.objective).shares() for job in problem.jobs])  # [J, 4]
+    floored = np.maximum(rows, [WEIGHING.tie, WEIGHING.tie, 0.0, 0.0])
+    cost_, latency_, resilience_, energy_ = floored.T[:, :, None]  # four of [J, 1]
+    return Shares(cost=cost_, latency=latency_, resilience=resilience_, energy=energy_)
+
+
+def best_of_each(pairs: Expected, allowed: BoolArray, wait_s: FloatArray) -> References:
+    """Return the references of jobs judged one by one: of each term the least that a feasible resource reaches."""
+    least = _least(pairs, allowed, wait_s)
+    least[np.isinf(least)] = 1.0
+    jct_s, cost_usd, risk, energy_j = least
+    return References(jct_s=jct_s, cost_usd=cost_usd, risk=np.maximum(risk, WEIGHING.risk_floor), energy_j=energy_j)
+
+
+def batch_references(pairs: Expected, allowed: BoolArray, *, jct_s: float) -> References:
+    """Return the utopia point of a batch, given its least mean completion time."""
+    _, cost_usd, risk, energy_j = (_mean_or_one(least[:, 0]) for least in _least(pairs, allowed, np.zeros((1, 1))))
+    return References(
+        jct_s=jct_s if jct_s > 0 else 1.0,
+        cost_usd=cost_usd,
+        risk=max(risk, WEIGHING.risk_floor),
+        energy_j=energy_j,
+    )
+
+
+def _least(pairs: Expected, allowed: BoolArray, wait_s: FloatArray) -> FloatArray:
+    """Return of completion time, cost, risk and energy the least positive allowed value of each row [4, J, 1].
+
+    It is infinite where none is known; what is free (or impossible, or NaN) is no unit to measure by.
+    """
+    values = np.empty((4, *allowed.shape))  # [4, J, R]
+    np.add(pairs.runtime_s, wait_s, out=values[0])
+    values[1], values[2], values[3] = pairs.cost_usd, pairs.risk, pairs.energy_j
+    least: FloatArray = np.where(allowed & (values > 0), values, np.inf).min(axis=2, keepdims=True, initial=np.inf)
+    return least
+
+
+def _mean_or_one(least: FloatArray) -> float:
+    known = least[np.isfinite(least)]
+    return float(known.mean()) if known.size else 1.0
+
+
+def fixed_terms(pairs: Expected, allowed: BoolArray, shares: Shares, references: References) -> FloatArray:
+    """Return the part of J [J, R] that no queue changes: tail, cost, resilience and energy."""
+    total = (WEIGHING.risk * shares.latency / references.jct_s) * pairs.tail_s
+    total += (shares.cost / references.cost_usd) * _known(pairs.cost_usd, allowed)
+    if not _is_zero(shares.resilience):
+        total += (shares.resilience / references.risk) * pairs.risk
+    if not _is_zero(shares.energy):
+        total += (shares.energy / references.energy_j) * _known(pairs.energy_j, allowed)
+    return total
+
+
+def _is_zero(share: Broadcast) -> bool:
+    return isinstance(share, float) and share == 0.0
+
+
+def _known(values: FloatArray, allowed: BoolArray) -> FloatArray:
+    """Return the values with each NaN replaced by the dearest known allowed one of its row, 0 where none is."""
+    unknown = np.isnan(values)
+    if not unknown.any():
+        return values
+    dearest = np.where(allowed & ~unknown, values, 0.0).max(axis=1, keepdims=True, initial=0.0)
+    return np.where(unknown, dearest, values)
+
+
+def late_shares(problem: Problem, wait_s: FloatArray) -> FloatArray:
+    """Return P(T + wait > deadline): [J, R], or [1, 1] of 0 where no job has a deadline. `wait_s` is [J or 1, R]."""
+    if all(job.constraints.deadline_s is None for job in problem.jobs):
+        return np.zeros((1, 1))
+    late = np.zeros((len(problem.jobs), len(problem.resources)))
+    waits = np.broadcast_to(wait_s, late.shape)
+    for j, job in enumerate(problem.jobs):
+        left_s = time_left_s(problem, job)
+        for r in range(late.shape[1]):
+            late[j, r] = exceeds(problem.prediction.runtime_s, j, r, left_s - waits[j, r])
+    return late
+
+
+def exceeds(runtime_s: Quantiles, j: int, r: int, limit_s: float) -> float:
+    """Return the probability that a runtime is above a limit: linear between quantiles, 0 or 1 beyond them."""
+    return 1.0 - float(np.interp(limit_s, runtime_s.values[j, r], runtime_s.levels, left=0.0, right=1.0))
+
+
+def evaluate(
+    jct_s: Sequence[float] | FloatArray,
+    cost_usd: Sequence[float] | FloatArray,
+    *,
+    objective: Objective,
+    references: References,
+    risk: Sequence[float] | FloatArray = (),
+    energy_j: Sequence[float] | FloatArray = (),
+) -> Outcome:
+    """Return what a finished schedule reached: per job [J] its completion time since the start and its cost.
+
+    Policies are compared under the same `references`; NaN costs are left out; a term without values is dropped.
+    """
+    jct, cost = np.asarray(jct_s, dtype=float), np.asarray(cost_usd, dtype=float)
+    weights = objective.shares()
+    means = (_mean(cost), _mean(jct), _mean(np.asarray(risk, dtype=float)), _mean(np.asarray(energy_j, dtype=float)))
+    units = (references.cost_usd, references.jct_s, references.risk, references.energy_j)
+    score = sum(weight * mean / float(unit) for weight, mean, unit in zip(weights, means, units, strict=True))
+    return Outcome(
+        mean_jct_s=means[1],
+        makespan_s=float(jct.max(initial=0.0)),
+        cost_usd=float(np.nansum(cost)),
+        objective=float(score),
+    )
+
+
+def _mean(values: FloatArray) -> float:
+    """Return the mean of the known values, 0 where none is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.0
