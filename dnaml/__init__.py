@@ -1,1 +1,69 @@
 """dnaml learns how fast each computation runs on each machine, and places work by what it learned."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dnaml.client import Executor
+    from dnaml.core.dna import ComputationDNA, ResourceDNA
+    from dnaml.core.resource import Resource
+    from dnaml.core.work import Computation, Constraints, Objective, Resilience
+    from dnaml.datasets.table import RunTable, load_runs
+    from dnaml.dna.space import match
+    from dnaml.execution.context import Context
+    from dnaml.execution.fingerprint import fingerprint
+    from dnaml.predict.runtime import RuntimePredictor
+    from dnaml.repeatable import computation
+    from dnaml.telemetry.profile import profile_resource
+
+_HOME = {
+    "Computation": "core.work",
+    "ComputationDNA": "core.dna",
+    "Constraints": "core.work",
+    "Context": "execution.context",
+    "Executor": "client",
+    "Objective": "core.work",
+    "Resilience": "core.work",
+    "Resource": "core.resource",
+    "ResourceDNA": "core.dna",
+    "RunTable": "datasets.table",
+    "RuntimePredictor": "predict.runtime",
+    "computation": "repeatable",
+    "fingerprint": "execution.fingerprint",
+    "load_runs": "datasets.table",
+    "match": "dna.space",
+    "profile_resource": "telemetry.profile",
+}
+
+__all__ = [
+    "Computation",
+    "ComputationDNA",
+    "Constraints",
+    "Context",
+    "Executor",
+    "Objective",
+    "Resilience",
+    "Resource",
+    "ResourceDNA",
+    "RunTable",
+    "RuntimePredictor",
+    "computation",
+    "fingerprint",
+    "load_runs",
+    "match",
+    "profile_resource",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Find a public name on its first use, so that `import dnaml` costs next to nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'dnaml' has no attribute {name!r}")
+    found: object = getattr(import_module(f"dnaml.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -7,7 +7,7 @@ that never runs backwards within one run of the engine.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, Stored, Usage
+from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, Placement, Stored, Usage
 from dnaml.core.plan import Decision
 from dnaml.core.resource import Resource, ResourceState
 from dnaml.core.work import Computation, Job, Objective
@@ -77,12 +77,16 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """Says that a worker began an attempt."""
+    """Says that a worker began an attempt, where and for whom (a replay needs no plan to know); its output goes to `log` from byte `log_start` on."""
 
     at_s: float
     attempt_id: str
     epoch: int
+    job_id: str
+    placement: Placement
     pid: int | None = None
+    log: str | None = None
+    log_start: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,7 @@ class AttemptEnded:
     usage: Usage
     error: str | None = None
     result: Stored | None = None
+    log_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,394 @@
+"""`Executor`: a concurrent.futures.Executor that decides where each call runs, on an embedded engine."""
+
+import atexit
+import concurrent.futures
+import itertools
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from dnaml.core.errors import InputError
+from dnaml.core.events import CancelRequested, EndJob, Explain, ResourceDown, StartAttempt
+from dnaml.core.protocols import Policy, Predictor
+from dnaml.core.resource import Resource
+from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
+from dnaml.datasets.state import default_folder
+from dnaml.engine import Engine, EngineSettings, Watcher
+from dnaml.execution import messages, pickling
+from dnaml.execution.argv import Command, run_argv
+from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
+from dnaml.execution.computations import computation_of
+from dnaml.futures import Future
+from dnaml.repeatable import wants_context
+
+T = TypeVar("T")
+TEMPORARY = "temporary"
+
+_encode_json = msgspec.json.Encoder().encode
+_innermost: ContextVar["Executor | None"] = ContextVar("dnaml_executor", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a submission may carry beside the call itself; see `Executor.options`."""
+
+    name: str = ""
+    objective: Objective | None = None
+    constraints: Constraints = Constraints()
+    resilience: Resilience = Resilience()
+    priority: int = 0
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    demand: Mapping[str, float] | None = None
+    memory_bytes: int | None = None
+    computation: Computation | None = None
+    divisible: bool = False
+
+    def changed(self, **wanted: Any) -> Self:  # Any: each option has its own type, checked below
+        """Return these options with some replaced; raise InputError for an unknown one."""
+        known = set(self.__dataclass_fields__)
+        for name in wanted:
+            if name not in known:
+                raise InputError(f"there is no option {name!r}; options are {', '.join(sorted(known))}")
+        if wanted.get("objective") is not None:
+            wanted["objective"] = Objective.of(wanted["objective"])
+        return replace(self, **wanted)
+
+
+class Executor(concurrent.futures.Executor):
+    """Runs calls on the resources where they cost least by the objective, and learns from every run.
+
+    `resources` defaults to those of the state folder, else to this machine. `state` is the folder that makes accepted
+    jobs survive a crash (default: the user's state folder; "temporary": a private one that is removed at the end).
+    `cores` is how many attempts run at once on this machine. Raises StateInUseError when another engine has the folder.
+
+    >>> import dnaml
+    >>> with dnaml.Executor(state="temporary") as executor:
+    ...     executor.submit(pow, 2, 10).result()
+    1024
+    """
+
+    def __init__(
+        self,
+        resources: Sequence[Resource] | None = None,
+        *,
+        objective: Objective | str | Mapping[str, float] = "balanced",
+        state: str | Path | None = None,
+        policy: Policy | None = None,
+        predictor: Predictor | None = None,
+        cores: int | None = None,
+        seed: int = 0,
+        settings: EngineSettings = EngineSettings(),
+    ) -> None:
+        self._temporary = state == TEMPORARY
+        folder = Path(tempfile.mkdtemp(prefix="dnaml-")) if self._temporary else Path(state or default_folder())
+        pool = tuple(resources) if resources is not None else known_resources(folder)
+        _check_ids(pool)
+        cores = cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores or os.cpu_count()
+        controller = replace(settings.controller, cores={"local": cores or 1, **settings.controller.cores})
+        self._futures: dict[str, Future[Any]] = {}
+        self._changed = threading.Condition()
+        self._broken: BaseException | None = None
+        self._closed = False
+        self._ids = itertools.count(1)
+        self._prefix = f"{secrets.token_hex(4)}-"
+        self.resources = pool
+        self._engine = Engine(
+            folder,
+            policy or _default_policy(),
+            predictor or _default_predictor(),
+            Objective.of(objective),
+            _Watch(self),
+            replace(settings, controller=controller, seed=seed),
+        )
+        self.state = self._engine.state.root
+        for resource in pool:
+            self._engine.add_resource(resource)
+        self._exit = atexit.register(_shut_down, weakref.ref(self))
+        self._token = _innermost.set(self)
+
+    # -- the standard surface ----------------------------------------------------------------------------------------
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Accept a call and return its Future at once; when this returns, the job survives a crash of this process.
+
+        Raises UnpicklableError when the function or an argument cannot travel, InputError when no resource can hold it.
+        """
+        return self._submit(getattr(fn, "dnaml_options", _PLAIN), fn, args, kwargs)
+
+    def options(self, **options: Any) -> "Submitter":
+        """Return a view of this executor whose submissions carry options: objective, constraints, resilience, name..."""
+        return Submitter(self, _PLAIN.changed(**options))
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[T]:
+        """Apply a function to every item, results in order; each item (or chunk of items) is placed on its own."""
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be at least 1, got {chunksize}")
+        if chunksize == 1:
+            return super().map(fn, *iterables, timeout=timeout)
+        items = zip(*iterables, strict=False)
+        chunks = iter(lambda: tuple(itertools.islice(items, chunksize)), ())
+        lists = super().map(_Chunk(getattr(fn, "function", fn)), chunks, timeout=timeout)
+        return itertools.chain.from_iterable(lists)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; wait for those accepted (or withdraw the waiting ones), then end the workers."""
+        with self._changed:
+            already, self._closed = self._closed, True
+        if cancel_futures:
+            for future in list(self._futures.values()):
+                future.cancel()
+        if not wait and self._futures and not already:
+            threading.Thread(target=self._finish, name="dnaml-shutdown").start()
+        elif wait or not already:
+            self._finish()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Shut down; after Ctrl-C the accepted jobs stay in the journal and go on with the next engine."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._closed = True
+            self._close()
+        else:
+            self.shutdown(wait=True)
+
+    # -- beyond the standard -----------------------------------------------------------------------------------------
+
+    def submit_argv(
+        self, argv: Sequence[str], *, workdir: str | Path = ".", envs: Mapping[str, str] | None = None, **options: Any
+    ) -> Future[int]:
+        """Run a command without a shell; the Future's result is 0, another exit code raises CommandFailed."""
+        command = Command(tuple(argv), str(Path(workdir).absolute()), dict(envs or {}))
+        chosen = _PLAIN.changed(**options)
+        started = initial_state_of_argv(argv, workdir=command.workdir, inputs=chosen.inputs, envs=envs)
+        name = chosen.name or Path(argv[0]).name
+        computation = chosen.computation or Computation(id=f"argv:{name}", kernel=f"argv:{name}")
+        return self._submit(replace(chosen, computation=computation), run_argv, (command,), {}, started)
+
+    def add_resource(self, resource: Resource) -> None:
+        """Offer one more resource, or replace the description of one."""
+        self.resources = (*(known for known in self.resources if known.id != resource.id), resource)
+        self._engine.add_resource(resource)
+
+    def remove_resource(self, resource_id: str, reason: str = "removed by its owner") -> None:
+        """Withdraw a resource; what runs on it goes on elsewhere."""
+        self.resources = tuple(known for known in self.resources if known.id != resource_id)
+        self._engine.post(ResourceDown(at_s=self._engine.now_s(), resource_id=resource_id, reason=reason))
+
+    def running(self) -> dict[str, tuple[str, int]]:
+        """Return the running attempts: attempt id -> (resource id, process id of its worker)."""
+        return self._engine.backend.pids()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _submit(
+        self,
+        options: Options,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        started: InitialState | None = None,
+    ) -> Future[T]:
+        function: Callable[..., T] = getattr(fn, "function", fn)
+        body, digest = pickling.dumps_function(function)
+        arguments = pickling.dumps_arguments(args, kwargs)
+        computation = options.computation or computation_of(function, args, kwargs, declared=options.demand)
+        with_context = wants_context(function) and "context" not in kwargs
+        if with_context or options.memory_bytes or options.divisible:
+            computation = replace(
+                computation,
+                checkpointable=with_context,
+                divisible=options.divisible,
+                memory_bytes=options.memory_bytes or computation.memory_bytes,
+            )
+        self._check_memory(computation)
+        started = started or initial_state(function, args, kwargs, inputs=options.inputs)
+        payload = messages.Payload(
+            b"", body, digest, arguments, _encode_json(started), with_context, tuple(options.outputs)
+        )
+        job = Job(
+            id=self._prefix + format(next(self._ids), "x"),
+            computation_id=computation.id,
+            submitted_at_s=self._engine.now_s(),
+            name=options.name,
+            priority=options.priority,
+            objective=options.objective,
+            constraints=options.constraints,
+            resilience=options.resilience,
+        )
+        future: Future[T] = Future(job.id, self._changed, self._stop)
+        future._read_record = self._record
+        self._accept(future)
+        try:
+            self._engine.submit(job, computation, payload)
+        except BaseException:
+            del self._futures[job.id]
+            raise
+        return future
+
+    def _accept(self, future: Future[Any]) -> None:
+        if self._broken is not None:
+            raise RuntimeError(f"the engine has stopped: {self._broken}") from self._broken
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        self._futures[future.job_id] = future
+
+    def _check_memory(self, computation: Computation) -> None:
+        needed = computation.memory_bytes
+        if not needed or not self.resources:
+            return
+        largest = max(self.resources, key=lambda resource: resource.memory_bytes or float("inf"))
+        if largest.memory_bytes is not None and needed > largest.memory_bytes:
+            raise InputError(
+                f"{computation.kernel}: memory_bytes must fit a resource, got {needed / 2**30:.1f} GiB; "
+                f"the largest, {largest.id}, has {largest.memory_bytes / 2**30:.1f} GiB"
+            )
+
+    def _stop(self, job_id: str) -> None:
+        self._engine.post(CancelRequested(at_s=self._engine.now_s(), job_id=job_id, running=True))
+
+    def _record(self, job_id: str) -> Any:  # Any: history imports lazily, its Record is named in futures.py
+        from dnaml.history import History
+
+        return History.read(self.state).record(job_id)
+
+    def _finish(self) -> None:
+        with self._changed:
+            while self._futures and self._broken is None:
+                self._changed.wait(1.0)
+        self._close()
+
+    def _close(self) -> None:
+        atexit.unregister(self._exit)
+        if _innermost.get() is self:
+            _innermost.set(None)
+        engine, self._engine_closed = self._engine, True
+        engine.close()
+        if self._temporary:
+            shutil.rmtree(self.state, ignore_errors=True)
+
+
+class _Watch(Watcher):
+    """Carries the engine's news to the futures."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._futures = executor._futures
+        self._changed = executor._changed
+        self._executor = weakref.ref(executor)
+
+    def starting(self, command: StartAttempt) -> bool:
+        future = self._futures.get(command.job.id)
+        if future is None:
+            return True  # a job of an earlier process that goes on here
+        goes = future._begin(command.decision)
+        with self._changed:
+            self._changed.notify_all()
+        return goes
+
+    def ended(self, command: EndJob, outcome: bytes | None) -> None:
+        future = self._futures.pop(command.job_id, None)
+        if future is not None:
+            future._end(command, outcome)
+            with self._changed:
+                self._changed.notify_all()
+
+    def explained(self, command: Explain) -> None:
+        future = self._futures.get(command.job_id)
+        if future is not None:
+            future._waits_because = command.reason
+
+    def broke(self, error: BaseException) -> None:
+        executor = self._executor()
+        if executor is not None:
+            executor._broken = error
+        for future in list(self._futures.values()):
+            if not future.done():
+                future.set_exception(error)
+        self._futures.clear()
+        with self._changed:
+            self._changed.notify_all()
+
+
+class Submitter:
+    """An executor with options: `executor.options(objective="min_cost").submit(fn, ...)`."""
+
+    def __init__(self, executor: Executor, options: Options) -> None:
+        self._executor = executor
+        self._options = options
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Submit a call that carries the options."""
+        return self._executor._submit(self._options, fn, args, kwargs)
+
+    def options(self, **options: Any) -> "Submitter":
+        """Return a view with more options."""
+        return Submitter(self._executor, self._options.changed(**options))
+
+
+class _Chunk:
+    """Calls a function on every item of a chunk, inside one worker."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__qualname__ = getattr(function, "__qualname__", "chunk")
+        self.__module__ = getattr(function, "__module__", __name__)
+
+    def __call__(self, items: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        return [self._function(*item) for item in items]
+
+
+_PLAIN = Options()
+
+
+def innermost() -> Executor:
+    """Return the innermost open Executor of this thread of control, or a new default one."""
+    executor = _innermost.get()
+    return executor if executor is not None and not executor._closed else Executor()
+
+
+def known_resources(folder: Path) -> tuple[Resource, ...]:
+    """Return the resources that a state folder knows, else this machine as far as it tells without a probe."""
+    from dnaml.telemetry.local import resources_of
+
+    return resources_of(folder)
+
+
+def _default_policy() -> Policy:
+    from dnaml.schedule.matching import MatchingPolicy
+
+    return MatchingPolicy()
+
+
+def _default_predictor() -> Predictor:
+    from dnaml.predict.placing import LivePredictor
+
+    return LivePredictor()
+
+
+def _check_ids(pool: Sequence[Resource]) -> None:
+    seen: set[str] = set()
+    for resource in pool:
+        if resource.id in seen:
+            raise InputError(f"resource ids must differ, got {resource.id!r} twice")
+        seen.add(resource.id)
+
+
+def _shut_down(reference: "weakref.ref[Executor]") -> None:
+    executor = reference()
+    if executor is not None:
+        executor.shutdown(wait=True)

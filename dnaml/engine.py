@@ -1,0 +1,239 @@
+"""The loop, and the embedded engine around it: events go to the journal, the controller decides, the backend acts.
+
+A restart feeds the stored events to a new controller and drops its commands: the journal is the state.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from dnaml.core import events as ev
+from dnaml.core.attempt import Stored
+from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
+from dnaml.core.plan import Decision
+from dnaml.core.protocols import Backend, Policy, Predictor
+from dnaml.core.resource import Resource
+from dnaml.core.work import Computation, Job, Objective
+from dnaml.datasets.blobs import BlobLog
+from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
+from dnaml.datasets.state import StateFolder
+from dnaml.execution import messages
+from dnaml.execution.crashpoints import CrashPoint, reach
+from dnaml.execution.local import LocalBackend, LocalSettings
+from dnaml.schedule.controller import Controller, ControllerSettings
+
+_encode_decision = msgspec.json.Encoder().encode
+
+
+def run(controller: Controller, backend: Backend, *observers: Callable[[Event], None]) -> None:
+    """Drive a controller with a backend's events until they end; observers see each event first (the journal is one)."""
+    for event in backend.events():
+        for observe in observers:
+            observe(event)
+        reach(CrashPoint.EVENT_APPENDED)
+        for command in controller.handle(event):
+            backend.do(command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What an embedded engine is made of, beside its policy and predictor."""
+
+    controller: ControllerSettings = ControllerSettings()
+    local: LocalSettings = LocalSettings()
+    seed: int = 0
+
+
+class Watcher:
+    """Receives what concerns one user of an engine; the client's futures are built on it. Called from the loop."""
+
+    def starting(self, command: StartAttempt) -> bool:
+        """Say whether the job may start."""
+        return True
+
+    def ended(self, command: EndJob, outcome: bytes | None) -> None:
+        """Take a job's end and the encoded outcome behind it."""
+
+    def explained(self, command: Explain) -> None:
+        """Take the reason why a job waits."""
+
+    def broke(self, error: BaseException) -> None:
+        """Take the error that ended the loop."""
+
+
+class Engine:
+    """The embedded engine on a state folder. `open` takes the lock, replays the journal and starts the loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        policy: Policy,
+        predictor: Predictor,
+        objective: Objective,
+        watcher: Watcher,
+        settings: EngineSettings = EngineSettings(),
+    ) -> None:
+        self.state = StateFolder(folder)
+        self.state.lock()
+        try:
+            self._journal = SqlJournal(self.state.journal)
+            self._payloads = BlobLog(self.state.blobs, "payloads")
+            self._outcomes = BlobLog(self.state.blobs, "outcomes")
+            self._decisions = BlobLog(self.state.blobs, "decisions")
+        except BaseException:
+            self.state.unlock()
+            raise
+        self._watcher = watcher
+        self._where: dict[str, Stored] = {}
+        self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed)
+        self._clock = Clock()
+        self.backend = LocalBackend(
+            self.state.checkpoints, self.state.logs, _Outlet(self), self._clock.now_s, settings.local
+        )
+        self._resume(policy, predictor, objective, settings.seed)
+        self._thread = threading.Thread(target=self._loop, name="dnaml-engine", daemon=True)
+        self._thread.start()
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    def submit(self, job: Job, computation: Computation, payload: messages.Payload) -> None:
+        """Accept a job: when this returns, the job survives SIGKILL of this process."""
+        event = ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation)
+        payload.submitted = encode_event(event)
+        self._where[job.id] = self._payloads.append(messages.encode(payload), digest="-")
+        self.backend.post(event)
+
+    def post(self, event: Event) -> None:
+        """Add an event to the stream: resources that come and go, cancellations, prices."""
+        self.backend.post(event)
+
+    def add_resource(self, resource: Resource) -> None:
+        """Offer a resource, or replace its description."""
+        self.post(ev.ResourceUp(at_s=self.now_s(), resource=resource))
+
+    def now_s(self) -> float:
+        """Return seconds since 1970 on the engine's clock, which never runs backwards."""
+        return self._clock.now_s()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """End the loop, kill the workers, close the files, give the lock back."""
+        self.backend.close()
+        self._thread.join(timeout_s)
+        for log in (self._payloads, self._outcomes, self._decisions):
+            log.close()
+        self.state.unlock()
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        try:
+            run(self.controller, self.backend, self._journal.append, self._on_event)
+        except BaseException as error:  # the loop's edge: whoever waits must hear of it
+            self._watcher.broke(error)
+        finally:
+            try:
+                self._journal.close()
+            except Exception as error:  # noqa: BLE001  # closing a full disk fails too; the first error was told
+                self._watcher.broke(error)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, ev.Tick):
+            for path in self.state.inbox.glob("cancel-*"):
+                path.unlink(missing_ok=True)
+                self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
+
+    def _resume(self, policy: Policy, predictor: Predictor, objective: Objective, seed: int) -> None:
+        """Replay the journal, then take in what was accepted but not yet journaled."""
+        seen: set[str] = set()
+        for event in self._journal.replay():
+            self._clock.not_before(event.at_s)
+            if isinstance(event, ev.Submitted):
+                seen.add(event.job.id)
+            self.controller.recover(event)
+        missed = []
+        for stored, body in self._payloads.frames():
+            submitted = decode_event("Submitted", messages.decode_payload(body).submitted)
+            if not isinstance(submitted, ev.Submitted):
+                continue
+            self._where[submitted.job.id] = stored
+            if submitted.job.id not in seen:
+                missed.append(replace(submitted, at_s=self.now_s()))
+        at_s = self.now_s()
+        if seen:
+            self.post(ev.Resumed(at_s=at_s))
+        self.post(ev.Configured(at_s=at_s, policy=policy.name, model=predictor.version, objective=objective, seed=seed))
+        for event in missed:
+            self.post(event)
+
+    # -- out -------------------------------------------------------------------------------------------------------
+
+    def payload_of(self, job_id: str) -> bytes:
+        """Return the stored payload of a job; KeyError when there is none."""
+        return self._payloads.read(self._where[job_id])
+
+    def store_outcome(self, outcome: bytes, digest: str) -> Stored:
+        """Keep the outcome of an attempt, unread."""
+        return self._outcomes.append(outcome, digest=digest or None)
+
+    def starting(self, command: StartAttempt) -> bool:
+        """Record the decision and ask the user's side whether the job may start."""
+        self._decisions.append(_encode_decision(command.decision), digest="-")
+        return self._watcher.starting(command)
+
+    def ended(self, command: EndJob) -> None:
+        """Hand a job's end and its outcome to the user's side."""
+        outcome = self._outcomes.read(command.result) if command.result is not None else None
+        self._where.pop(command.job_id, None)
+        self._watcher.ended(command, outcome)
+
+    def explained(self, command: Explain) -> None:
+        """Hand on why a job waits."""
+        self._watcher.explained(command)
+
+
+class _Outlet:
+    """The backend's view of its engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def payload(self, job_id: str) -> bytes:
+        return self._engine.payload_of(job_id)
+
+    def store(self, outcome: bytes, digest: str) -> Stored:
+        return self._engine.store_outcome(outcome, digest)
+
+    def starting(self, command: StartAttempt) -> bool:
+        return self._engine.starting(command)
+
+    def ended(self, command: EndJob) -> None:
+        self._engine.ended(command)
+
+    def explained(self, command: Explain) -> None:
+        self._engine.explained(command)
+
+
+class Clock:
+    """Seconds since 1970 that never run backwards: wall time at the start, monotonic time after it."""
+
+    def __init__(self) -> None:
+        self._base_s = time.time() - time.monotonic()
+
+    def not_before(self, at_s: float) -> None:
+        """Make sure that no later reading lies before `at_s`."""
+        self._base_s = max(self._base_s, at_s - time.monotonic())
+
+    def now_s(self) -> float:
+        """Return the time."""
+        return self._base_s + time.monotonic()
+
+
+def decisions(log: BlobLog) -> Iterator[Decision]:
+    """Yield every stored decision."""
+    for _, body in log.frames():
+        yield msgspec.convert(json.loads(body), Decision)

@@ -1,0 +1,201 @@
+"""What the engine and a worker process say to each other, and how it is framed on a socket.
+
+A frame is a length and a msgpack body. The engine moves payloads and outcomes as bytes; only the worker that runs the
+user's code, and the user's own process, ever unpickle them.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+_LENGTH = struct.Struct("<I")
+_LONG = 0xFFFFFFFF
+_LONG_LENGTH = struct.Struct("<Q")
+
+
+class Payload(msgspec.Struct, array_like=True):
+    """What a job brings, as stored at submission: pickled function and arguments, and the initial state as JSON.
+
+    `submitted` is the Submitted event as JSON, so that an accepted job is never lost between here and the journal.
+    """
+
+    submitted: bytes
+    function: bytes
+    function_digest: str
+    arguments: bytes
+    initial: bytes
+    wants_context: bool
+    outputs: tuple[str, ...] = ()
+
+
+class Begin(msgspec.Struct, array_like=True, tag="begin"):
+    """Engine to worker: run this. `payload` is an encoded Payload."""
+
+    attempt_id: str
+    epoch: int
+    job_id: str
+    computation_id: str
+    payload: bytes
+    checkpoint_id: str | None
+    checkpoint_every_s: float | None
+
+
+class Stop(msgspec.Struct, array_like=True, tag="stop"):
+    """Engine to worker: end this attempt at its next step."""
+
+    attempt_id: str
+
+
+class Metered(msgspec.Struct, array_like=True):
+    """What the worker measured of one attempt; `extra` are telemetry values with units in their names."""
+
+    wall_s: float
+    cpu_s: float
+    blocked_s: float
+    peak_memory_bytes: int
+    extra: dict[str, float]
+
+
+class Ended(msgspec.Struct, array_like=True, tag="ended"):
+    """Worker to engine: how the attempt ended. `outcome` is an encoded Outcome that the engine stores unread."""
+
+    attempt_id: str
+    epoch: int
+    state: str
+    outcome: bytes
+    digest: str
+    metered: Metered
+    error: str | None
+
+
+class Sealed(msgspec.Struct, array_like=True, tag="sealed"):
+    """Worker to engine: a checkpoint is complete and durable."""
+
+    attempt_id: str
+    epoch: int
+    checkpoint_id: str
+    progress: float
+    size_bytes: int
+
+
+class Beat(msgspec.Struct, array_like=True, tag="beat"):
+    """Worker to engine, on the control socket: still here."""
+
+
+class Outcome(msgspec.Struct, array_like=True):
+    """What comes back to the user: the pickled result or exception, its traceback, and the terminal state as JSON."""
+
+    result: bytes
+    exception: bytes
+    traceback: str
+    terminal: bytes
+
+
+FromWorker = Ended | Sealed | Beat
+FromEngine = Begin | Stop
+
+_encode = msgspec.msgpack.Encoder().encode
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
+_from_engine = msgspec.msgpack.Decoder(FromEngine)
+_payload = msgspec.msgpack.Decoder(Payload)
+_outcome = msgspec.msgpack.Decoder(Outcome)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return a message as bytes."""
+    return _encode(message)
+
+
+def decode_payload(body: bytes) -> Payload:
+    """Return the payload that bytes stand for."""
+    return _payload.decode(body)
+
+
+def decode_outcome(body: bytes) -> Outcome:
+    """Return the outcome that bytes stand for."""
+    return _outcome.decode(body)
+
+
+def decode_from_worker(body: bytes) -> FromWorker:
+    """Return what a worker said; raises msgspec.DecodeError on anything else."""
+    return _from_worker.decode(body)
+
+
+def decode_from_engine(body: bytes) -> FromEngine:
+    """Return what the engine said."""
+    return _from_engine.decode(body)
+
+
+def framed(body: bytes) -> bytes:
+    """Return a body with its length before it."""
+    if len(body) < _LONG:
+        return _LENGTH.pack(len(body)) + body
+    return _LENGTH.pack(_LONG) + _LONG_LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take in bytes and yield every frame that is whole now."""
+        buffer = self._buffer
+        buffer += data
+        while True:
+            frame = self._cut(buffer)
+            if frame is None:
+                return
+            yield frame
+
+    @staticmethod
+    def _cut(buffer: bytearray) -> bytes | None:
+        start = _LENGTH.size
+        if len(buffer) < start:
+            return None
+        (length,) = _LENGTH.unpack_from(buffer)
+        if length == _LONG:
+            start += _LONG_LENGTH.size
+            if len(buffer) < start:
+                return None
+            (length,) = _LONG_LENGTH.unpack_from(buffer, _LENGTH.size)
+        if len(buffer) < start + length:
+            return None
+        frame = bytes(memoryview(buffer)[start : start + length])
+        del buffer[: start + length]
+        return frame
+
+
+def receive(channel: socket.socket) -> bytes | None:
+    """Block until one whole frame arrived and return it; None when the other side closed."""
+    head = _receive_exactly(channel, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length == _LONG:
+        longer = _receive_exactly(channel, _LONG_LENGTH.size)
+        if longer is None:
+            return None
+        (length,) = _LONG_LENGTH.unpack(longer)
+    return _receive_exactly(channel, length)
+
+
+def _receive_exactly(channel: socket.socket, count: int) -> bytes | None:
+    data = channel.recv(count, socket.MSG_WAITALL)
+    if len(data) == count:
+        return data
+    if not data and count:
+        return None
+    parts: list[Any] = [data]
+    missing = count - len(data)
+    while missing:
+        more = channel.recv(missing)
+        if not more:
+            return None
+        parts.append(more)
+        missing -= len(more)
+    return b"".join(parts)

@@ -1,0 +1,83 @@
+"""What one attempt used, measured from inside its worker: CPU, time blocked on I/O, memory, faults, bytes.
+
+A run's own clock is CPU time of the process and its children plus the time the main thread was blocked: neither on a
+core nor waiting for one (Linux tells the run-queue delay in /proc/thread-self/schedstat).
+"""
+
+import os
+import resource
+import sys
+import time
+
+from dnaml.execution.messages import Metered
+
+_NANO = 1e-9
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Meter:
+    """Reads the counters of this process; `start` then `stop` around one attempt, from the thread that runs it."""
+
+    def __init__(self) -> None:
+        self._schedstat = _open("/proc/thread-self/schedstat")
+        self._io = _open("/proc/self/io")
+        self._before = self._read()
+
+    def start(self) -> None:
+        """Remember the counters."""
+        self._before = self._read()
+
+    def stop(self) -> Metered:
+        """Return what was used since `start`."""
+        wall0, self0, children0, thread0, delay0, io0 = self._before
+        wall1, self1, children1, thread1, delay1, io1 = self._read()
+        user_s = self1.ru_utime - self0.ru_utime + children1.ru_utime - children0.ru_utime
+        system_s = self1.ru_stime - self0.ru_stime + children1.ru_stime - children0.ru_stime
+        wall_s, cpu_s = wall1 - wall0, user_s + system_s
+        children_s = children1.ru_utime + children1.ru_stime - children0.ru_utime - children0.ru_stime
+        on_core_s = max(thread1 - thread0, 0.0) + children_s
+        blocked_s = max(0.0, wall_s - on_core_s - (delay1 - delay0))
+        extra = {
+            "cpu_user_s": user_s,
+            "cpu_system_s": system_s,
+            "minor_faults": float(self1.ru_minflt - self0.ru_minflt),
+            "major_faults": float(self1.ru_majflt - self0.ru_majflt),
+            "voluntary_switches": float(self1.ru_nvcsw - self0.ru_nvcsw),
+            "involuntary_switches": float(self1.ru_nivcsw - self0.ru_nivcsw),
+        }
+        if io0 and io1:
+            extra["read_bytes"] = float(io1[0] - io0[0])
+            extra["written_bytes"] = float(io1[1] - io0[1])
+        peak_bytes = max(self1.ru_maxrss, children1.ru_maxrss) * _MAXRSS_UNIT
+        return Metered(wall_s, max(cpu_s, thread1 - thread0), blocked_s, peak_bytes, extra)
+
+    def _read(
+        self,
+    ) -> tuple[float, resource.struct_rusage, resource.struct_rusage, float, float, tuple[int, int] | None]:
+        return (
+            time.monotonic(),
+            resource.getrusage(resource.RUSAGE_SELF),
+            resource.getrusage(resource.RUSAGE_CHILDREN),
+            time.thread_time(),
+            self._delay_s(),
+            self._io_bytes(),
+        )
+
+    def _delay_s(self) -> float:
+        if self._schedstat is None:
+            return 0.0
+        return int(os.pread(self._schedstat, 64, 0).split()[1]) * _NANO
+
+    def _io_bytes(self) -> tuple[int, int] | None:
+        """Return characters read and written by system calls (rchar, wchar), cached or not."""
+        if self._io is None:
+            return None
+        fields = os.pread(self._io, 256, 0).split()
+        return int(fields[1]), int(fields[3])
+
+
+def _open(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None

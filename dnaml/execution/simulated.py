@@ -1,0 +1,170 @@
+"""A backend that touches nothing: a heap of events whose runtimes come from a function.
+
+It honours the same commands as the live ones: progress is sealed as checkpoints, a resource that goes down loses its
+attempts, and every moment ends with Settled. Simulated runs are marked by their backend, never mixed with real ones.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+from dnaml.core.attempt import AttemptState, Checkpoint, Usage
+from dnaml.core.events import (
+    AttemptEnded,
+    AttemptStarted,
+    CheckpointSealed,
+    Command,
+    Event,
+    ResourceDown,
+    Settled,
+    StartAttempt,
+    StopAttempt,
+    Tick,
+)
+
+Runtime = Callable[[StartAttempt], float]
+
+
+@dataclass(slots=True)
+class _Running:
+    command: StartAttempt
+    started_at_s: float
+    runtime_s: float
+    start_progress: float
+
+
+class SimulatedBackend:
+    """Advances time from event to event. `runtime_s` gives the full runtime of an attempt on its resource in seconds.
+
+    `failures` maps an attempt id to the error with which it ends (at its full runtime); `startup_s` is charged before
+    each start; `tick_every_s` adds a Tick at that period while anything is in flight.
+    """
+
+    def __init__(
+        self,
+        runtime_s: Runtime,
+        arrivals: Iterable[Event] = (),
+        *,
+        failures: Mapping[str, str] | None = None,
+        startup_s: float = 0.0,
+        tick_every_s: float | None = None,
+    ) -> None:
+        self._runtime_s = runtime_s
+        self._failures = failures or {}
+        self._startup_s = startup_s
+        self._tick_every_s = tick_every_s
+        self._order = count()
+        self._heap: list[tuple[float, int, Event]] = []
+        self._running: dict[str, _Running] = {}
+        self.now_s = 0.0
+        for event in arrivals:
+            self.post(event)
+
+    def post(self, event: Event) -> None:
+        """Add an event; one that lies in the past happens now."""
+        heapq.heappush(self._heap, (event.at_s, next(self._order), event))
+
+    def do(self, command: Command) -> None:
+        """Carry out a command at the present moment."""
+        if isinstance(command, StartAttempt):
+            self._start(command)
+        elif isinstance(command, StopAttempt):
+            self._stop(command)
+
+    def events(self) -> Iterator[Event]:
+        """Yield events in time order; every moment ends with Settled; ends when nothing is left."""
+        next_tick_s = None
+        while self._heap:
+            self.now_s = max(self.now_s, self._heap[0][0])
+            if self._tick_every_s is not None:
+                next_tick_s = self.now_s if next_tick_s is None else next_tick_s
+                if next_tick_s <= self.now_s:
+                    yield Tick(at_s=self.now_s)
+                    next_tick_s = self.now_s + self._tick_every_s
+            while self._heap and self._heap[0][0] <= self.now_s:
+                event = heapq.heappop(self._heap)[2]
+                if self._is_due(event):
+                    yield event
+                    if isinstance(event, ResourceDown):
+                        self._lose(event)
+            yield Settled(at_s=self.now_s)
+
+    def _start(self, command: StartAttempt) -> None:
+        attempt = command.attempt
+        progress = command.checkpoint.progress if command.checkpoint else 0.0
+        start_s = self.now_s + self._startup_s
+        runtime_s = self._runtime_s(command)
+        self._running[attempt.id] = _Running(command, start_s, runtime_s, progress)
+        self.post(
+            AttemptStarted(
+                at_s=start_s,
+                attempt_id=attempt.id,
+                epoch=attempt.epoch,
+                job_id=attempt.job_id,
+                placement=attempt.placement,
+            )
+        )
+        remaining_s = runtime_s * (1 - progress)
+        every_s = attempt.placement.checkpoint_every_s
+        if every_s is not None:
+            for step in range(1, int(remaining_s / every_s) + 1):
+                self._seal(command, start_s + step * every_s, progress + step * every_s / runtime_s)
+        error = self._failures.get(attempt.id)
+        self._end_at(
+            start_s + remaining_s, command, AttemptState.FAILED if error else AttemptState.DONE, remaining_s, error
+        )
+
+    def _seal(self, command: StartAttempt, at_s: float, progress: float) -> None:
+        if progress >= 1.0:
+            return
+        attempt = command.attempt
+        checkpoint = Checkpoint(
+            id=f"{attempt.id}@{progress:.6f}",
+            attempt_id=attempt.id,
+            taken_at_s=at_s,
+            progress=progress,
+            size_bytes=0,
+        )
+        self.post(CheckpointSealed(at_s=at_s, attempt_id=attempt.id, epoch=attempt.epoch, checkpoint=checkpoint))
+
+    def _end_at(
+        self, at_s: float, command: StartAttempt, outcome: AttemptState, wall_s: float, error: str | None
+    ) -> None:
+        attempt = command.attempt
+        self.post(
+            AttemptEnded(
+                at_s=at_s,
+                attempt_id=attempt.id,
+                epoch=attempt.epoch,
+                outcome=outcome,
+                usage=Usage(wall_s=wall_s),
+                error=error,
+            )
+        )
+
+    def _is_due(self, event: Event) -> bool:
+        """Drop what an attempt would have done after it was stopped or lost."""
+        if isinstance(event, AttemptEnded):
+            if event.outcome in (AttemptState.STOPPED, AttemptState.LOST, AttemptState.CANCELLED):
+                return True
+            return self._running.pop(event.attempt_id, None) is not None
+        if isinstance(event, AttemptStarted | CheckpointSealed):
+            return event.attempt_id in self._running
+        return True
+
+    def _stop(self, command: StopAttempt) -> None:
+        running = self._running.pop(command.attempt_id, None)
+        if running is not None:
+            began = running.started_at_s <= self.now_s
+            outcome = AttemptState.STOPPED if began else AttemptState.CANCELLED
+            self._end_at(
+                self.now_s, running.command, outcome, max(0.0, self.now_s - running.started_at_s), command.reason
+            )
+
+    def _lose(self, event: ResourceDown) -> None:
+        for attempt_id, running in list(self._running.items()):
+            if running.command.attempt.placement.resource_id == event.resource_id:
+                del self._running[attempt_id]
+                elapsed_s = max(0.0, self.now_s - running.started_at_s)
+                self._end_at(self.now_s, running.command, AttemptState.LOST, elapsed_s, event.reason)

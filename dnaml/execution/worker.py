@@ -1,0 +1,173 @@
+"""What runs inside a worker process, the same for every backend: receive, run, report.
+
+The main thread runs one attempt after the other; a second thread beats once a second and hears stop requests. User
+code is only ever unpickled here. The process dies with its engine and leaves no child behind after an attempt.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dnaml.core.attempt import Checkpoint
+from dnaml.core.errors import InputError
+from dnaml.execution import messages, orphans, pickling
+from dnaml.execution.capture import terminal_state_json
+from dnaml.execution.checkpoints import CheckpointStore
+from dnaml.execution.context import Context
+from dnaml.execution.crashpoints import CrashPoint, reach
+from dnaml.execution.metering import Meter
+
+BEAT_EVERY_S = 1.0
+
+
+class Worker:
+    """One worker process; `serve` returns when the engine closed the connection."""
+
+    def __init__(self, data: socket.socket, control: socket.socket, checkpoints: Path, token: str) -> None:
+        self._data = data
+        self._control = control
+        self._store = CheckpointStore(checkpoints)
+        self._token = token
+        self._meter = Meter()
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._stop = threading.Event()
+        self._stopped_ids: set[str] = set()
+        self._current = ""
+
+    def serve(self) -> None:
+        """Run attempts until the engine closes the connection."""
+        threading.Thread(target=self._listen, name="dnaml-control", daemon=True).start()
+        while (frame := messages.receive(self._data)) is not None:
+            message = messages.decode_from_engine(frame)
+            if isinstance(message, messages.Begin):
+                self._send(self._run(message))
+
+    def _listen(self) -> None:
+        """Beat, and note which attempt is to stop; ends the process when the engine is gone."""
+        self._control.settimeout(BEAT_EVERY_S)
+        reader = messages.FrameReader()
+        beat = messages.framed(messages.encode(messages.Beat()))
+        while True:
+            try:
+                data = self._control.recv(65536)
+            except TimeoutError:
+                data = None
+            except OSError:
+                data = b""
+            if data == b"":
+                os.kill(os.getpid(), signal.SIGKILL)
+            for frame in reader.feed(data or b""):
+                self._on_control(messages.decode_from_engine(frame))
+            try:
+                self._control.sendall(beat)
+            except OSError:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _on_control(self, message: messages.FromEngine) -> None:
+        if isinstance(message, messages.Stop):
+            self._stopped_ids.add(message.attempt_id)
+            if message.attempt_id == self._current:
+                self._stop.set()
+
+    def _send(self, message: messages.Ended | messages.Sealed) -> None:
+        self._data.sendall(messages.framed(messages.encode(message)))
+
+    def _run(self, begin: messages.Begin) -> messages.Ended:
+        payload = messages.decode_payload(begin.payload)
+        self._current = begin.attempt_id
+        self._stop.clear()
+        if begin.attempt_id in self._stopped_ids:
+            self._stop.set()
+        reach(CrashPoint.ATTEMPT_RECEIVED)
+        self._meter.start()
+        try:
+            result = self._call(begin, payload)
+            ended = self._done(begin, payload, result)
+        except SystemExit as error:
+            ended = self._failed(begin, error, f"it exited with code {error.code}")
+        except BaseException as error:  # the edge at which a crash of user work becomes the FAILED outcome
+            ended = self._failed(begin, error, _one_line(error))
+        self._current = ""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if orphans.has_children():
+            ended.metered.extra["killed_children"] = float(orphans.kill_left_behind(self._token))
+        reach(CrashPoint.RESULT_MADE)
+        return ended
+
+    def _call(self, begin: messages.Begin, payload: messages.Payload) -> Any:  # Any: whatever the user returns
+        function = self._functions.get(payload.function_digest)
+        if function is None:
+            function = self._functions[payload.function_digest] = pickling.loads(payload.function)
+        args, kwargs = pickling.loads(payload.arguments)
+        if payload.wants_context:
+            kwargs["context"] = self._context(begin)
+        return function(*args, **kwargs)
+
+    def _context(self, begin: messages.Begin) -> Context:
+        def report(checkpoint: Checkpoint) -> None:
+            self._send(
+                messages.Sealed(
+                    begin.attempt_id, begin.epoch, checkpoint.id, checkpoint.progress, checkpoint.size_bytes
+                )
+            )
+
+        return Context(
+            store=self._store,
+            job_id=begin.job_id,
+            computation_id=begin.computation_id,
+            attempt_id=begin.attempt_id,
+            epoch=begin.epoch,
+            checkpoint_id=begin.checkpoint_id,
+            checkpoint_every_s=begin.checkpoint_every_s,
+            report=report,
+            stop=self._stop,
+        )
+
+    def _done(self, begin: messages.Begin, payload: messages.Payload, result: Any) -> messages.Ended:
+        metered = self._meter.stop()
+        if self._stop.is_set():
+            return messages.Ended(begin.attempt_id, begin.epoch, "stopped", b"", "", metered, "stopped at a step")
+        try:
+            pickled = pickling.dumps(result)
+        except InputError as error:
+            return self._failed(begin, error, f"its result cannot be sent back: {error}")
+        terminal = terminal_state_json(result, payload.outputs)
+        outcome = messages.encode(messages.Outcome(pickled, b"", "", terminal))
+        return messages.Ended(begin.attempt_id, begin.epoch, "done", outcome, pickling.digest(pickled), metered, None)
+
+    def _failed(self, begin: messages.Begin, error: BaseException, line: str) -> messages.Ended:
+        metered = self._meter.stop()
+        text = "".join(traceback.format_exception(error))
+        outcome = messages.encode(messages.Outcome(b"", pickling.dumps_exception(error), text, b""))
+        return messages.Ended(begin.attempt_id, begin.epoch, "failed", outcome, "", metered, line)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def main() -> None:
+    """Serve on the two sockets named on the command line: data fd, control fd, checkpoint folder, engine's pid."""
+    data_fd, control_fd, folder, parent = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    orphans.die_with_parent(parent)
+    orphans.become_subreaper()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path[:0] = [entry for entry in os.environ.pop("DNAML_PATH", "").split(os.pathsep) if entry not in sys.path]
+    token = os.environ.get("DNAML_WORKER", "")
+    with socket.socket(fileno=data_fd) as data, socket.socket(fileno=control_fd) as control:
+        for channel in (data, control):
+            channel.set_inheritable(False)
+        Worker(data, control, Path(folder), token).serve()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

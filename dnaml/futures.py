@@ -1,0 +1,197 @@
+"""What a user holds of a submitted job: a standard Future that also knows its decision and its record."""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dnaml.core.errors import ComputationFailed, ComputationLost, ComputationStopped
+from dnaml.core.events import EndJob
+from dnaml.core.plan import Decision
+from dnaml.execution import messages, pickling
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dnaml.history import Record
+
+T = TypeVar("T")
+
+
+class RemoteTraceback(Exception):
+    """Carries the worker's traceback as the cause of the exception that the user sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._text = text
+
+    def __str__(self) -> str:
+        """Return the traceback as the worker printed it."""
+        return f'\n"""\n{self._text}"""'
+
+
+class ExplainedDecision:
+    """A decision with its table: every candidate, what was predicted of it, and why it lost."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.record = decision
+
+    def explain(self) -> "pd.DataFrame":
+        """Return one row per candidate, best score first: p10, p50, p90 in seconds, wait, cost, risk, score, why."""
+        import pandas as pd
+
+        record = self.record
+        table = pd.DataFrame(
+            {
+                "resource_id": record.resource_ids,
+                "chosen": [resource_id == record.chosen for resource_id in record.resource_ids],
+                "runtime_p10_s": record.runtime_p10_s,
+                "runtime_p50_s": record.runtime_p50_s,
+                "runtime_p90_s": record.runtime_p90_s,
+                "wait_s": record.wait_s,
+                "cost_usd": record.cost_usd,
+                "risk": record.risk,
+                "score": record.score,
+                "why": reasons(record),
+            }
+        )
+        return table.sort_values("score", kind="stable").reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        """Return the choice in one line."""
+        return f"<decision: {self.record.chosen} of {len(self.record.resource_ids)} by {self.record.path}>"
+
+
+def reasons(decision: Decision) -> list[str]:
+    """Return for every candidate why it lost, in words; for the chosen one what spoke for it."""
+    best = decision.resource_ids.index(decision.chosen)
+    lines = []
+    for index, told in enumerate(decision.reasons):
+        if index == best:
+            lines.append("chosen")
+        elif told:
+            lines.append(told)
+        else:
+            lines.append(_compare(decision, index, best))
+    return lines
+
+
+def _compare(decision: Decision, index: int, best: int) -> str:
+    """Say what is worse about a candidate than about the chosen one."""
+    worse = []
+    slower = decision.runtime_p50_s[index] / max(decision.runtime_p50_s[best], 1e-12)
+    dearer = decision.cost_usd[index] / max(decision.cost_usd[best], 1e-300)
+    waits = decision.wait_s[index] - decision.wait_s[best]
+    if slower > 1.02:
+        worse.append(f"{slower:.2f}x the runtime")
+    if dearer > 1.02:
+        worse.append(f"{dearer:.2f}x the cost")
+    if waits > 0.02 * decision.runtime_p50_s[best]:
+        worse.append(f"{waits:.3g} s more wait")
+    if not worse:
+        return "kept for other work of the same plan" if decision.score[index] <= decision.score[best] else "no better"
+    return ", ".join(worse)
+
+
+class Future(concurrent.futures.Future[T]):
+    """A standard Future of one job. `cancel` is False once it runs, as in the standard library; `stop` asks it to end."""
+
+    def __init__(self, job_id: str, placed: threading.Condition, stop: Callable[[str], None]) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self._placed = placed
+        self._ask_to_stop = stop
+        self._decision: Decision | None = None
+        self._raw: bytes | None = None
+        self._waits_because = ""
+        self._read_record: Callable[[str], Record] | None = None
+
+    def result(self, timeout: float | None = None) -> T:
+        """Return what the computation returned, or raise what it raised (with the worker's traceback as cause)."""
+        value: Any = super().result(timeout)  # Any: the raw outcome, until it is read below
+        if isinstance(value, _Unread):
+            value = self._result = value.read()
+        result: T = value
+        return result
+
+    def cancel(self) -> bool:
+        """Withdraw a job that has not started; False once it runs."""
+        if not super().cancel():
+            return False
+        self._ask_to_stop(self.job_id)
+        return True
+
+    def stop(self) -> None:
+        """Ask a waiting or running job to end; `result` then raises ComputationStopped."""
+        if not self.done():
+            self._ask_to_stop(self.job_id)
+
+    @property
+    def decision(self) -> ExplainedDecision:
+        """Return the newest decision about this job; waits until it was placed."""
+        with self._placed:
+            while self._decision is None and not self.done():
+                self._placed.wait(0.5)
+        if self._decision is None:
+            raise ComputationStopped(f"job {self.job_id} ended before it was placed")
+        return ExplainedDecision(self._decision)
+
+    @property
+    def record(self) -> "Record":
+        """Return what is stored of this job: initial and terminal state, attempts, telemetry."""
+        if self._read_record is None:
+            raise ComputationStopped(f"job {self.job_id} has no record: its executor keeps none")
+        return self._read_record(self.job_id)
+
+    @property
+    def waiting_reason(self) -> str:
+        """Return why the job waits, in words; empty when nothing special holds it."""
+        return self._waits_because
+
+    # -- called by the engine's thread -----------------------------------------------------------------------------
+
+    def _begin(self, decision: Decision) -> bool:
+        self._decision = decision
+        if self.running():
+            return True
+        return not self.cancelled() and self.set_running_or_notify_cancel()
+
+    def _end(self, command: EndJob, outcome: bytes | None) -> None:
+        if self.cancelled() or self.done():
+            return
+        if command.state.value == "SUCCEEDED" and outcome is not None:
+            self.set_result(_Unread(outcome))  # type: ignore[arg-type]  # read on first use, in the user's thread
+        elif command.state.value == "CANCELLED" and not self.running() and super().cancel():
+            self.set_running_or_notify_cancel()
+        else:
+            self.set_exception(_exception(command, outcome))
+
+
+class _Unread:
+    """The bytes of a result that nobody asked for yet."""
+
+    __slots__ = ("_outcome",)
+
+    def __init__(self, outcome: bytes) -> None:
+        self._outcome = outcome
+
+    def read(self) -> Any:  # Any: whatever the user returned
+        return pickling.loads(messages.decode_outcome(self._outcome).result)
+
+
+def _exception(command: EndJob, outcome: bytes | None) -> BaseException:
+    """Return the exception that a job's end stands for."""
+    error = command.error or "ended without a result"
+    if command.state.value == "CANCELLED":
+        return ComputationStopped(f"job {command.job_id}: {error}")
+    if outcome is None:
+        kind = ComputationLost if "different resources" in error else ComputationFailed
+        return kind(f"job {command.job_id}: {error}")
+    told = messages.decode_outcome(outcome)
+    exception: BaseException = ComputationFailed(f"job {command.job_id}: {error}")
+    if told.exception:
+        original = pickling.loads(told.exception)
+        if isinstance(original, Exception):
+            exception = original
+    exception.__cause__ = RemoteTraceback(told.traceback)
+    return exception

@@ -1,0 +1,272 @@
+"""What a state folder tells without an engine: jobs, attempts, decisions, records, logs. Reads only."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from dnaml.core import events as ev
+from dnaml.core.attempt import AttemptState, JobState, Placement, Stored, Usage
+from dnaml.core.errors import InputError, NotFoundError
+from dnaml.core.plan import Decision, IntArray, Plan, Problem
+from dnaml.core.prediction import Prediction
+from dnaml.core.protocols import Run
+from dnaml.core.resource import Resource
+from dnaml.core.work import Computation, Job, Objective
+from dnaml.datasets.blobs import BlobLog
+from dnaml.datasets.journal import SqlJournal
+from dnaml.datasets.state import StateFolder
+from dnaml.execution import messages
+from dnaml.execution.capture import InitialState, TerminalState
+from dnaml.schedule.controller import Controller
+
+_initial = msgspec.json.Decoder(InitialState)
+_terminal = msgspec.json.Decoder(TerminalState)
+_decision = msgspec.json.Decoder(Decision)
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptView:
+    """One attempt as the journal tells it; `state` RUNNING means that no end was recorded."""
+
+    id: str
+    placement: Placement
+    started_at_s: float
+    pid: int | None
+    log: str | None
+    log_start: int
+    log_end: int | None = None
+    state: AttemptState = AttemptState.RUNNING
+    ended_at_s: float | None = None
+    usage: Usage | None = None
+    error: str | None = None
+    result: Stored | None = None
+    checkpoints: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class JobView:
+    """One job as the journal tells it."""
+
+    job: Job
+    computation: Computation
+    state: JobState = JobState.PENDING
+    attempts: list[AttemptView] = field(default_factory=list)
+    ended_at_s: float | None = None
+    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the job's id."""
+        return self.job.id
+
+    @property
+    def last(self) -> AttemptView | None:
+        """Return the newest attempt, if there was one."""
+        return self.attempts[-1] if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is stored of one job: initial and terminal state, and every attempt with its telemetry."""
+
+    job: Job
+    computation: Computation
+    state: JobState
+    initial: InitialState
+    terminal: TerminalState | None
+    attempts: tuple[AttemptView, ...]
+
+
+class History:
+    """The jobs of a state folder, rebuilt from its journal. `read` raises StateFolderError when there is none."""
+
+    def __init__(self, state: StateFolder) -> None:
+        self.state = state
+        self.jobs: dict[str, JobView] = {}
+        self.resources: dict[str, Resource] = {}
+        self._attempts: dict[str, AttemptView] = {}
+
+    @classmethod
+    def read(cls, folder: Path) -> "History":
+        """Read a state folder; an engine may be working on it meanwhile."""
+        history = cls(StateFolder(Path(folder)))
+        journal = SqlJournal(history.state.journal, read_only=True)
+        nobody = _Nobody()
+        controller = Controller(nobody, nobody, Objective())
+        for event in journal.replay():
+            history._apply(event, controller)
+        journal.close()
+        for entry in controller.ledger.open.values():
+            history.jobs[entry.job.id].state = entry.state
+        return history
+
+    def job(self, wanted: str) -> JobView:
+        """Return the job with an id, or with an id that starts so; raise NotFoundError or InputError."""
+        if wanted in self.jobs:
+            return self.jobs[wanted]
+        found = [job_id for job_id in self.jobs if job_id.startswith(wanted)] if wanted else []
+        if len(found) == 1:
+            return self.jobs[found[0]]
+        if found:
+            raise InputError(f"job {wanted!r} is not unique: {', '.join(found[:5])}, ...")
+        raise NotFoundError(f"no job {wanted!r} in {self.state.root}")
+
+    def decision(self, job_id: str) -> Decision:
+        """Return the newest decision about a job; raise NotFoundError when it was never placed."""
+        newest = None
+        log = BlobLog(self.state.blobs, "decisions")
+        for _, body in log.frames():
+            if job_id.encode() in body:
+                decision = _decision.decode(body)
+                newest = decision if decision.job_id == job_id else newest
+        log.close()
+        if newest is None:
+            raise NotFoundError(f"job {job_id} has no decision yet: it was never placed")
+        return newest
+
+    def payload(self, job_id: str) -> messages.Payload:
+        """Return what a job brought at submission."""
+        log = BlobLog(self.state.blobs, "payloads")
+        try:
+            for _, body in log.frames():
+                if job_id.encode() in body:
+                    payload = messages.decode_payload(body)
+                    if msgspec.json.decode(payload.submitted, type=ev.Submitted).job.id == job_id:
+                        return payload
+        finally:
+            log.close()
+        raise NotFoundError(f"job {job_id} has no payload in {self.state.blobs}")
+
+    def outcome(self, view: JobView) -> messages.Outcome | None:
+        """Return the committed outcome of a job, or that of its newest attempt that left one."""
+        stored = next((attempt.result for attempt in reversed(view.attempts) if attempt.result is not None), None)
+        if stored is None:
+            return None
+        log = BlobLog(self.state.blobs, "outcomes")
+        try:
+            return messages.decode_outcome(log.read(stored))
+        finally:
+            log.close()
+
+    def record(self, wanted: str) -> Record:
+        """Return everything stored of a job."""
+        view = self.job(wanted)
+        outcome = self.outcome(view)
+        return Record(
+            job=view.job,
+            computation=view.computation,
+            state=view.state,
+            initial=_initial.decode(self.payload(view.id).initial),
+            terminal=_terminal.decode(outcome.terminal) if outcome is not None and outcome.terminal else None,
+            attempts=tuple(view.attempts),
+        )
+
+    def log(self, view: JobView) -> Iterator[bytes]:
+        """Yield what the attempts of a job printed, oldest first, byte for byte."""
+        for attempt in view.attempts:
+            if attempt.log is None:
+                continue
+            path = self.state.logs / attempt.log
+            if path.exists():
+                with path.open("rb") as log:
+                    log.seek(attempt.log_start)
+                    size = -1 if attempt.log_end is None else attempt.log_end - attempt.log_start
+                    yield log.read(size)
+
+    def runs(self) -> list[Run]:
+        """Return every ended attempt as predictors learn from it; lost and stopped ones are censored."""
+        runs = []
+        for view in self.jobs.values():
+            for attempt in view.attempts:
+                resource = self.resources.get(attempt.placement.resource_id)
+                if resource is not None and attempt.usage is not None and attempt.usage.wall_s > 0:
+                    runs.append(_run(view, attempt, resource, attempt.usage))
+        return runs
+
+    # -- from events -----------------------------------------------------------------------------------------------
+
+    def _apply(self, event: ev.Event, controller: Controller) -> None:
+        """Note an event, and what the controller makes of it: only the controller knows when a job is over."""
+        if isinstance(event, ev.Submitted):
+            self.jobs.setdefault(event.job.id, JobView(job=event.job, computation=event.computation))
+        elif isinstance(event, ev.ResourceUp):
+            self.resources[event.resource.id] = event.resource
+        elif isinstance(event, ev.AttemptStarted):
+            self._started(event)
+        elif isinstance(event, ev.AttemptEnded) and event.attempt_id in self._attempts:
+            self._ended(event)
+        elif isinstance(event, ev.CheckpointSealed) and event.attempt_id in self._attempts:
+            self._attempts[event.attempt_id].checkpoints += 1
+        elif isinstance(event, ev.Resumed):
+            self._resumed(event)
+        for command in controller.recover(event):
+            if isinstance(command, ev.EndJob) and command.job_id in self.jobs:
+                view = self.jobs[command.job_id]
+                view.state, view.error, view.ended_at_s = command.state, command.error, event.at_s
+
+    def _started(self, event: ev.AttemptStarted) -> None:
+        view = self.jobs.get(event.job_id)
+        if view is None:
+            return
+        attempt = AttemptView(
+            id=event.attempt_id,
+            placement=event.placement,
+            started_at_s=event.at_s,
+            pid=event.pid,
+            log=event.log,
+            log_start=event.log_start,
+        )
+        view.attempts.append(attempt)
+        self._attempts[attempt.id] = attempt
+
+    def _ended(self, event: ev.AttemptEnded) -> None:
+        attempt = self._attempts[event.attempt_id]
+        attempt.state, attempt.ended_at_s = event.outcome, event.at_s
+        attempt.usage, attempt.error, attempt.result = event.usage, event.error, event.result
+        attempt.log_end = event.log_end
+
+    def _resumed(self, event: ev.Resumed) -> None:
+        for attempt in self._attempts.values():
+            if attempt.state is AttemptState.RUNNING:
+                attempt.state, attempt.error = AttemptState.LOST, "its engine ended"
+                attempt.ended_at_s = event.at_s
+
+
+class _Nobody:
+    """Stands for policy and predictor where stored events are only read: neither is ever asked."""
+
+    name = version = "none"
+
+    def plan(self, problem: Problem) -> Plan:
+        raise AssertionError("a journal that is read plans nothing")
+
+    def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
+        raise AssertionError("a journal that is read predicts nothing")
+
+    def updated(self, runs: Sequence[Run]) -> "_Nobody":
+        return self
+
+    def shortlist(
+        self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
+    ) -> IntArray:
+        raise AssertionError("a journal that is read predicts nothing")
+
+
+def request_cancel(folder: Path, job_id: str) -> None:
+    """Ask the engine that works on a state folder to stop a job; it looks once a second."""
+    (StateFolder(folder).inbox / f"cancel-{job_id}").touch()
+
+
+def _run(view: JobView, attempt: AttemptView, resource: Resource, usage: Usage) -> Run:
+    return Run(
+        computation=view.computation,
+        resource=resource,
+        runtime_s=max(usage.runtime_s, 1e-6),
+        at_s=attempt.ended_at_s or attempt.started_at_s,
+        failed=attempt.state is AttemptState.FAILED,
+        censored=attempt.state is not AttemptState.DONE or len(view.attempts) > 1,
+        energy_j=usage.energy_j,
+        telemetry=usage.telemetry,
+    )

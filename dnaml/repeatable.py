@@ -1,0 +1,78 @@
+"""`@computation`: marks a function as a repeatable computation, with options that travel with every call of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+from dnaml.execution.context import Context
+
+if TYPE_CHECKING:
+    from dnaml.client import Options
+    from dnaml.futures import Future
+
+_wants: WeakKeyDictionary[Callable[..., Any], bool] = WeakKeyDictionary()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Repeatable(Generic[P, T]):
+    """A function that runs here when called plainly and on the best resource by `.remote(...)`."""
+
+    def __init__(self, function: Callable[P, T], options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.dnaml_options = options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run here and now; a `context` parameter gets a Context that keeps nothing."""
+        if wants_context(self.function) and "context" not in kwargs:
+            kwargs["context"] = Context.plain()
+        return self.function(*args, **kwargs)
+
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Submit to the innermost open Executor, or to a default one."""
+        from dnaml.client import innermost
+
+        return innermost().submit(self, *args, **kwargs)
+
+    def options(self, **options: Any) -> Repeatable[P, T]:
+        """Return the same computation with other options: objective, constraints, resilience, name, ..."""
+        return Repeatable(self.function, self.dnaml_options.changed(**options))
+
+
+@overload
+def computation(function: Callable[P, T], /) -> Repeatable[P, T]: ...
+@overload
+def computation(**options: Any) -> Callable[[Callable[P, T]], Repeatable[P, T]]: ...
+def computation(function: Any = None, /, **options: Any) -> Any:
+    """Mark a function as a repeatable computation; options are those of `Executor.options`.
+
+    >>> import dnaml
+    >>> @dnaml.computation
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> double(21)
+    42
+    """
+    from dnaml.client import Options
+
+    def mark(function: Callable[P, T]) -> Repeatable[P, T]:
+        return Repeatable(function, Options().changed(**options))
+
+    return mark(function) if function is not None else mark
+
+
+def wants_context(function: Callable[..., Any]) -> bool:
+    """Say whether a function has a parameter named `context`: it then gets one and can checkpoint."""
+    try:
+        known = _wants.get(function)
+        if known is None:
+            known = _wants[function] = "context" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not hashable, not weakly referable, or without a signature: none of ours
+        return False
+    return known

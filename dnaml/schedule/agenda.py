@@ -1,0 +1,95 @@
+"""What was planned and has not started: a queue of placements for each resource, with the figures behind them."""
+
+from collections import deque
+
+from dnaml.core.attempt import Placement
+from dnaml.core.plan import Decision, FloatArray, Plan, Problem
+from dnaml.schedule.ledger import Entry
+from dnaml.schedule.objective import Terms, terms
+
+_SHOWN = (0.10, 0.50, 0.90)
+
+
+class Agenda:
+    """Holds one plan's placements until they start. `window` are the jobs the plan was made for."""
+
+    def __init__(self) -> None:
+        self.window: dict[str, Entry] = {}
+        self._queues: dict[str, deque[Placement]] = {}
+        self._rows: dict[str, int] = {}
+        self._columns: dict[str, int] = {}
+        self._tables: list[list[list[float]]] = []
+        self._ids: tuple[str, ...] = ()
+        self._path = ""
+        self._policy = ""
+        self._reasons: dict[int, tuple[str, ...]] = {}
+        self._terms: Terms | None = None
+
+    def renew(self, plan: Plan, problem: Problem, policy: str) -> None:
+        """Replace everything planned by a new plan for the jobs of `problem`."""
+        self._queues = {}
+        for placement in plan.placements:
+            self._queues.setdefault(placement.resource_id, deque()).append(placement)
+        weighed = terms(problem)
+        prediction = problem.prediction
+        arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
+        arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
+        self._tables = [array.tolist() for array in arrays]
+        self._rows = {job.id: row for row, job in enumerate(problem.jobs)}
+        self._ids = tuple(resource.id for resource in problem.resources)
+        self._columns = {resource_id: column for column, resource_id in enumerate(self._ids)}
+        self._path, self._policy = prediction.path, policy
+        self._terms, self._reasons = weighed, {}
+
+    def next(self, resource_id: str) -> Placement | None:
+        """Take the next placement of a resource whose job still waits; None when nothing is planned on it."""
+        queue = self._queues.get(resource_id)
+        while queue:
+            placement = queue.popleft()
+            if placement.job_id in self.window:
+                return placement
+        return None
+
+    def forget(self, job_id: str) -> None:
+        """Take a job out of the window; its placements are skipped from now on."""
+        self.window.pop(job_id, None)
+
+    def clear(self) -> list[Entry]:
+        """Empty the window and return its jobs, so that they can stand in line again."""
+        entries = list(self.window.values())
+        self.window = {}
+        self._queues = {}
+        return entries
+
+    def predicted_s(self, placement: Placement) -> float:
+        """Return the median predicted runtime of a placement."""
+        return self._tables[1][self._rows[placement.job_id]][self._columns[placement.resource_id]]
+
+    def decision(self, placement: Placement, attempt_id: str, at_s: float) -> Decision:
+        """Return the record of why a placement is where it is."""
+        row = self._rows[placement.job_id]
+        p10, p50, p90, wait, cost, risk, score = (tuple(table[row]) for table in self._tables)
+        return Decision(
+            job_id=placement.job_id,
+            attempt_id=attempt_id,
+            at_s=at_s,
+            policy=self._policy,
+            path=self._path,
+            chosen=placement.resource_id,
+            resource_ids=self._ids,
+            runtime_p10_s=p10,
+            runtime_p50_s=p50,
+            runtime_p90_s=p90,
+            wait_s=wait,
+            cost_usd=cost,
+            risk=risk,
+            score=score,
+            reasons=self._why_not(row),
+        )
+
+    def _why_not(self, row: int) -> tuple[str, ...]:
+        if self._terms is None or not self._terms.limited:
+            return ("",) * len(self._ids)
+        if row not in self._reasons:
+            self._reasons[row] = tuple(self._terms.reason(row, column) for column in range(len(self._ids)))
+        return self._reasons[row]

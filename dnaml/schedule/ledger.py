@@ -1,0 +1,98 @@
+"""The controller's picture of the jobs: their attempts, epochs and checkpoints, and the order in which they wait."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, check_move
+from dnaml.core.work import Computation, Job
+
+
+@dataclass(slots=True)
+class Entry:
+    """One job that has not ended, with everything its next attempt needs."""
+
+    job: Job
+    computation: Computation
+    order: int
+    epoch: int = 0
+    failures: int = 0
+    lost_on: set[str] = field(default_factory=set)
+    live: dict[str, Attempt] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    stop_asked: bool = False
+    over: bool = False
+    told: str = ""
+
+    @property
+    def state(self) -> JobState:
+        """Return what a user sees of a job that has not ended."""
+        if self.live:
+            return JobState.RUNNING
+        return JobState.RECOVERING if self.epoch else JobState.PENDING
+
+    def move(self, attempt_id: str, state: AttemptState, **changes: object) -> Attempt:
+        """Move a live attempt to another state; raise TransitionError where the table forbids it."""
+        old = self.live[attempt_id]
+        check_move(attempt_id, old.state, state)
+        new = replace(old, state=state, **changes)  # type: ignore[arg-type]  # names and types are Attempt's own
+        self.live[attempt_id] = new
+        return new
+
+
+class Ledger:
+    """Holds the open jobs. Waiting ones are ordered by priority, then by arrival; a job that recovers keeps its turn."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Entry] = {}
+        self.attempts: dict[str, Entry] = {}
+        self.ended = 0
+        self._heap: list[tuple[int, int, str]] = []
+        self._waiting: set[str] = set()
+        self._orders = 0
+
+    def add(self, job: Job, computation: Computation) -> Entry | None:
+        """Take in a job that waits; None if its id is already known and open."""
+        if job.id in self.open:
+            return None
+        self._orders += 1
+        entry = Entry(job, computation, self._orders)
+        self.open[job.id] = entry
+        self.wait(entry)
+        return entry
+
+    def wait(self, entry: Entry) -> None:
+        """Put a job back in line."""
+        if entry.job.id not in self._waiting:
+            self._waiting.add(entry.job.id)
+            heapq.heappush(self._heap, (-entry.job.priority, entry.order, entry.job.id))
+
+    def take(self, count: int) -> Iterator[Entry]:
+        """Take up to `count` waiting jobs out of the line, first come first."""
+        while count > 0 and self._heap:
+            job_id = heapq.heappop(self._heap)[2]
+            if job_id in self._waiting:
+                self._waiting.discard(job_id)
+                count -= 1
+                yield self.open[job_id]
+
+    def leave_line(self, entry: Entry) -> None:
+        """Take one job out of the line."""
+        self._waiting.discard(entry.job.id)
+
+    def first_priority(self) -> int | None:
+        """Return the priority of the first job in line, or None when nobody waits."""
+        while self._heap and self._heap[0][2] not in self._waiting:
+            heapq.heappop(self._heap)
+        return -self._heap[0][0] if self._heap else None
+
+    def end(self, entry: Entry) -> None:
+        """Close a job; attempts of it that still run are known until they report their end."""
+        self._waiting.discard(entry.job.id)
+        del self.open[entry.job.id]
+        entry.over = True
+        self.ended += 1
+
+    def __len__(self) -> int:
+        """Return how many jobs stand in line."""
+        return len(self._waiting)

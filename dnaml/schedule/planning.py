@@ -1,0 +1,127 @@
+"""When to plan and what for: the window of jobs a plan is made for, and what the predictor has to learn before it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dnaml.core.plan import Problem
+from dnaml.core.protocols import Policy, Predictor, Run
+from dnaml.core.work import Job, Objective
+from dnaml.schedule.agenda import Agenda
+from dnaml.schedule.ledger import Entry, Ledger
+from dnaml.schedule.pool import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    """Numbers the controller goes by. `cores` limits attempts at once in each domain; no entry means no limit."""
+
+    window_jobs: int = 256
+    distinct_losses: int = 3
+    checkpoint_every_s: float = 2.0
+    learn_every_s: float = 0.2
+    cores: Mapping[str, int] = field(default_factory=dict)
+
+
+class Planner:
+    """Asks the policy for plans over a bounded window of jobs, so that a long queue costs no more than a short one.
+
+    `stale` says that something changed which a new plan should know; `ended` counts attempts since the last plan.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        predictor: Predictor,
+        objective: Objective,
+        ledger: Ledger,
+        pool: Pool,
+        settings: ControllerSettings,
+        seed: int,
+    ) -> None:
+        self.policy, self.predictor, self.objective = policy, predictor, objective
+        self.agenda = Agenda()
+        self.stale = True
+        self.ended = 0
+        self._ledger, self._pool = ledger, pool
+        self._settings, self._seed = settings, seed
+        self._runs: list[Run] = []
+        self._learned_at_s = float("-inf")
+
+    def arrived(self, job: Job) -> None:
+        """Note a new job: a plan is due if the window has room for it or it comes before others."""
+        if len(self.agenda.window) < self._settings.window_jobs or job.priority > 0:
+            self.stale = True
+
+    def note(self, run: Run) -> None:
+        """Keep a run for the next time of learning."""
+        self._runs.append(run)
+
+    def learn(self, at_s: float) -> None:
+        """Give the predictor the runs since the last time, at most every `learn_every_s`."""
+        if self._runs and at_s - self._learned_at_s >= self._settings.learn_every_s:
+            self.predictor = self.predictor.updated(self._runs)
+            self._runs = []
+            self._learned_at_s = at_s
+            self.stale = self.stale or bool(self.agenda.window)
+
+    def is_due(self) -> bool:
+        """Say whether a new plan could change something worth its cost."""
+        window, most = len(self.agenda.window), self._settings.window_jobs
+        if not window and not len(self._ledger):
+            return False
+        if len(self._ledger) and window < most // 4:
+            return True
+        news = self.ended >= max(8, window // 8)
+        if self.stale and (window < most or news):
+            return True
+        return news and any(not lane.running and self._pool.has_room(lane) for lane in self._pool.lanes.values())
+
+    def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:
+        """Renew the agenda; yield each job that cannot be placed with the reason."""
+        self.learn(at_s)
+        self._fill_window()
+        entries = list(self.agenda.window.values())
+        self.stale, self.ended = False, 0
+        if not self._pool.resources:
+            yield from ((entry, "no resource is available; it waits until one is") for entry in entries)
+            return
+        problem = self._problem(entries, at_s)
+        plan = self.policy.plan(problem)
+        self.agenda.renew(plan, problem, self.policy.name)
+        for job_id, reason in plan.unplaced.items():
+            yield self._ledger.open[job_id], reason
+
+    def _fill_window(self) -> None:
+        window, most = self.agenda.window, self._settings.window_jobs
+        first = self._ledger.first_priority()
+        if first is not None and len(window) >= most and first > min(e.job.priority for e in window.values()):
+            for entry in self.agenda.clear():
+                self._ledger.wait(entry)
+        for entry in self._ledger.take(most - len(self.agenda.window)):
+            self.agenda.window[entry.job.id] = entry
+
+    def _problem(self, entries: list[Entry], at_s: float) -> Problem:
+        distinct: dict[str, int] = {}
+        rows = np.array([distinct.setdefault(entry.computation.id, len(distinct)) for entry in entries])
+        firsts = {entry.computation.id: entry.computation for entry in reversed(entries)}
+        resources = self._pool.resources
+        prediction = self.predictor.predict([firsts[computation_id] for computation_id in distinct], resources)
+        return Problem(
+            at_s=at_s,
+            jobs=tuple(entry.job if not entry.live else _fewer_copies(entry) for entry in entries),
+            computations=tuple(entry.computation for entry in entries),
+            resources=resources,
+            free_in_s=self._pool.free_in_s(at_s),
+            prediction=prediction.rows(rows),
+            objective=self.objective,
+            running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
+            seed=self._seed,
+        )
+
+
+def _fewer_copies(entry: Entry) -> Job:
+    """Return the job as still to be placed: the copies that already run are not planned again."""
+    wanted = entry.job.resilience
+    return replace(entry.job, resilience=replace(wanted, replicas=max(1, wanted.replicas - len(entry.live))))

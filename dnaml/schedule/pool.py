@@ -1,0 +1,98 @@
+"""The controller's picture of the resources: which are up, what runs on each, and when each is free again."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dnaml.core.plan import FloatArray
+from dnaml.core.resource import Resource, ResourceState
+
+
+@dataclass(slots=True)
+class Lane:
+    """One resource that takes work, and the attempts on it: attempt id -> (started at, predicted seconds)."""
+
+    resource: Resource
+    running: dict[str, tuple[float, float]] = field(default_factory=dict)
+    started: int = 0
+    lost: int = 0
+    ended: int = 0
+
+    def free_in_s(self, at_s: float) -> float:
+        """Return the predicted seconds until a slot is free: 0 when one is."""
+        if len(self.running) < self.resource.slots:
+            return 0.0
+        return max(0.0, min(start_s + length_s - at_s for start_s, length_s in self.running.values()))
+
+
+class Pool:
+    """Keeps the lanes in order of arrival and counts what runs in each domain.
+
+    `cores` limits how many attempts run at once in one domain (resources of one machine share its cores).
+    """
+
+    def __init__(self, cores: dict[str, int]) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.states: dict[str, ResourceState] = {}
+        self._cores = cores
+        self._busy: dict[str, int] = {}
+        self._started = 0
+        self._resources: tuple[Resource, ...] | None = None
+
+    def up(self, resource: Resource) -> None:
+        """Add a resource or replace its description; what runs on it stays."""
+        lane = self.lanes.get(resource.id)
+        if lane is None:
+            self.lanes[resource.id] = Lane(resource)
+        else:
+            lane.resource = resource
+        self._resources = None
+
+    def down(self, resource_id: str) -> None:
+        """Forget a resource; the attempts on it report their own end and no longer count."""
+        lane = self.lanes.pop(resource_id, None)
+        if lane is not None:
+            self._busy[lane.resource.domain] -= len(lane.running)
+        self._resources = None
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Return the resources that are up, in order of arrival."""
+        if self._resources is None:
+            self._resources = tuple(lane.resource for lane in self.lanes.values())
+            for resource in self._resources:
+                self._busy.setdefault(resource.domain, 0)
+        return self._resources
+
+    def has_room(self, lane: Lane) -> bool:
+        """Say whether one more attempt may start on a lane now."""
+        resource = lane.resource
+        cores = self._cores.get(resource.domain)
+        return len(lane.running) < resource.slots and (cores is None or self._busy.get(resource.domain, 0) < cores)
+
+    def start(self, resource_id: str, attempt_id: str, at_s: float, predicted_s: float) -> None:
+        """Note that an attempt takes a slot."""
+        lane = self.lanes.get(resource_id)
+        if lane is None:
+            return
+        lane.running[attempt_id] = (at_s, predicted_s)
+        self._started += 1
+        lane.started = self._started
+        self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
+
+    def end(self, resource_id: str, attempt_id: str, *, lost: bool) -> None:
+        """Note that an attempt gave its slot back; `lost` counts against the resource's error rate."""
+        lane = self.lanes.get(resource_id)
+        if lane is not None and lane.running.pop(attempt_id, None) is not None:
+            self._busy[lane.resource.domain] -= 1
+            lane.ended += 1
+            lane.lost += lost
+
+    def error_rate(self, resource_id: str) -> float | None:
+        """Return the share of ended attempts that the resource lost, or None before the first."""
+        lane = self.lanes.get(resource_id)
+        return lane.lost / lane.ended if lane is not None and lane.ended else None
+
+    def free_in_s(self, at_s: float) -> FloatArray:
+        """Return for every resource [R] the predicted seconds until it can start something."""
+        return np.array([lane.free_in_s(at_s) for lane in self.lanes.values()])
