@@ -76,7 +76,11 @@ def feasibility(problem: Problem) -> Feasibility:
 
 
 def computations_of(problem: Problem) -> list[Computation]:
-    """Return the computation of each job [J]."""
+    """Return the computation of each job [J]: the one in its place where the two tuples run alike, else by id."""
+    aligned = list(problem.computations)
+    if len(aligned) == len(problem.jobs):
+        if all(c.id == job.computation_id for c, job in zip(aligned, problem.jobs, strict=True)):
+            return aligned
     by_id = {computation.id: computation for computation in problem.computations}
     return [by_id[job.computation_id] for job in problem.jobs]
 
@@ -168,9 +172,7 @@ class _Rule:
 
 
 def _case(problem: Problem, j: int) -> _Case:
-    job = problem.jobs[j]
-    computation = next(c for c in problem.computations if c.id == job.computation_id)
-    return _Case(problem=problem, j=j, job=job, computation=computation)
+    return _Case(problem=problem, j=j, job=problem.jobs[j], computation=computations_of(problem)[j])
 
 
 def _first_broken(case: _Case, r: int) -> _Rule | None:
