@@ -5,14 +5,15 @@ and JSON-able by msgspec; `changed` and `compare` say by name what differs betwe
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from dnaml.core.errors import InputError
 from dnaml.execution.callables import parameter_names, unwrapped
-from dnaml.execution.code_digests import code_of
+from dnaml.execution.code_digests import Code, code_of
+from dnaml.execution.code_references import is_library
 from dnaml.execution.digests import is_opaque, mapping_digest, short_digest, text_digest
 from dnaml.execution.environment import Environment, environment_differences, environment_digest, named_differences
 from dnaml.execution.file_digests import file_digest, named_file
@@ -67,6 +68,13 @@ def initial_state(
     """
     function, args, kwargs = unwrapped(fn, args, kwargs or {})
     code = code_of(function)
+    members, values, code_digest = code.members, code.values, code.digest
+    for value in (*args, *kwargs.values()):
+        if type(value).__module__ != "builtins" or type(value) is FunctionType:
+            brought = _brought(value)
+            if brought is not None:  # its class, or it, is code of the user's own
+                members, values = {**brought.members, **members}, {**brought.values, **values}
+                code_digest = text_digest((code_digest, brought.digest))
     names = parameter_names(function)
     arguments = {name: short_digest(value) for name, value in zip(names, args, strict=False)}
     files: dict[str, str] | None = None
@@ -84,18 +92,24 @@ def initial_state(
         environment = environment_digest()
     elif isinstance(environment, Environment):
         environment = environment.digest
-    parts = [code.digest, environment, *(part for item in sorted(arguments.items()) for part in item)]
+    parts = [code_digest, environment, *(part for item in sorted(arguments.items()) for part in item)]
     if files:
         parts.append(mapping_digest(files))
     return InitialState(
-        code=code.members,
-        values=code.values,
+        code=members,
+        values=values,
         arguments=arguments,
         inputs=files or _EMPTY,
         environment=environment,
         variables=_EMPTY,
         digest=text_digest(parts),
     )
+
+
+def _brought(value: object) -> Code | None:
+    """Return the code that an argument brings along: a function itself, or the class of an object."""
+    bringer: Any = value if isinstance(value, (FunctionType, type)) else type(value)  # Any: both have __module__
+    return None if bringer.__module__ is None or is_library(bringer.__module__) else code_of(bringer)
 
 
 def initial_state_of_argv(
@@ -112,6 +126,8 @@ def initial_state_of_argv(
     """
     if not argv:
         raise InputError("argv must not be empty")
+    import shutil
+
     code: dict[str, str] = {}
     program = shutil.which(argv[0], path=(envs or {}).get("PATH")) or os.path.join(workdir, argv[0])
     if os.path.isfile(program):

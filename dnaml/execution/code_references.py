@@ -1,22 +1,19 @@
 """What names a code object reads and what it imports, and which modules are libraries rather than the user's own."""
 
-import ast
-import dis
-import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import CodeType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dis
 
 _GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _ATTRIBUTE_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
-_LIBRARY_FOLDERS = tuple(
-    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,8 @@ class References:
 @lru_cache(maxsize=4096)
 def references(code: CodeType) -> References:
     """Return what a code object takes from outside, in the order of its instructions, each once."""
+    import dis  # here, as `ast` and `sysconfig` below: workers import this module and seldom need them
+
     names: dict[Reference, None] = {}
     imports: dict[Import, None] = {}
     instructions = list(dis.get_instructions(code))
@@ -64,7 +63,7 @@ def references(code: CodeType) -> References:
     return References(tuple(names), tuple(imports))
 
 
-def _attributes(instructions: list[dis.Instruction], index: int) -> tuple[str, ...]:
+def _attributes(instructions: "list[dis.Instruction]", index: int) -> tuple[str, ...]:
     chain: list[str] = []
     for instruction in instructions[index + 1 :]:
         if instruction.opname not in _ATTRIBUTE_LOADS:
@@ -88,7 +87,15 @@ def _in_library(file: str | None) -> bool:
     if file is None:
         return False
     real = os.path.realpath(file)
-    return real.startswith(_LIBRARY_FOLDERS) or "site-packages" in real or "dist-packages" in real
+    return real.startswith(_library_folders()) or "site-packages" in real or "dist-packages" in real
+
+
+@cache
+def _library_folders() -> tuple[str, ...]:
+    import sysconfig
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in names})
 
 
 def imported_files(imports: Iterable[Import], package: str) -> list[Path]:
@@ -123,6 +130,8 @@ def _source(name: str) -> Path | None:
     top, *below = name.split(".")
     if not top or top in sys.stdlib_module_names or top == "dnaml":
         return None
+    import importlib.util
+
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
@@ -140,6 +149,8 @@ def _source(name: str) -> Path | None:
 
 
 def _imports_of(file: Path) -> Iterator[Import]:
+    import ast
+
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError):

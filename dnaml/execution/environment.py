@@ -5,12 +5,10 @@ makes one anew. No variable that may hold a secret is read.
 """
 
 import os
-import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -65,11 +63,13 @@ def environment_from_json(content: bytes) -> Environment:
 @cache
 def current_environment() -> Environment:
     """Return the environment of this process, read at the first call."""
+    import platform  # here, because workers import this module and never ask
+
     return Environment(
         python=platform.python_version(),
         implementation=platform.python_implementation(),
-        platform=f"{platform.system()} {_libc()}".strip(),
-        machine=platform.machine(),
+        platform=f"{os.uname().sysname} {_libc()}".strip(),
+        machine=os.uname().machine,
         packages=installed_packages(),
         variables=relevant_variables(os.environ),
         seeds={name: os.environ[name] for name in SEED_VARIABLES if name in os.environ},
@@ -112,10 +112,18 @@ def _packages_in(folder: Path) -> Iterator[tuple[str, str]]:
     for record in records:
         name, _, version = record.rpartition(".")[0].partition("-")
         if record.endswith(".egg-info"):  # left in a source folder by an editable install; older ones have no version
-            version = LOCAL + (version.partition("-")[0] or metadata.PathDistribution(folder / record).version)
+            version = LOCAL + (version.partition("-")[0] or _version_in(folder / record / "PKG-INFO"))
         elif _is_from_folder(folder / record / "direct_url.json"):
             version = LOCAL + version
         yield name, version
+
+
+def _version_in(record: Path) -> str:
+    try:
+        lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("Version:")), "unknown")
 
 
 def _is_from_folder(record: Path) -> bool:
@@ -146,7 +154,7 @@ def _processor() -> str:
                     return line.partition(":")[2].strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return os.uname().machine
 
 
 def named_differences(what: str, was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ from dnaml.execution.digests import qualified_name, short_digest
 from dnaml.execution.file_digests import file_digest, named_file
 
 CONTEXT = "context"  # the parameter by which a function receives its Context
+_NO_SIZE = frozenset({CONTEXT, "seed", "random_state", "rng"})  # what is done may depend on it, how much does not
 _FIELDS = frozenset({"memory_bytes", "input_bytes", "divisible", "checkpointable"})
 _MOST_KEPT = 1000
 _MOST_DIMENSIONS = 4
@@ -51,13 +52,15 @@ def computation_of(
     given = zip(shape.names, args, strict=False)
     for parameter, value in (*given, *kwargs.items()) if kwargs else given:
         kind = type(value)
+        if parameter in _NO_SIZE:
+            continue
         if kind is int or kind is float:
             size[parameter] = value
         elif parameter in shape.options:
             options = {**(options or {}), parameter: _option(value)}
         elif parameter in paths:
             bulk += _measure_path(size, parameter, value)
-        elif parameter != CONTEXT:
+        else:
             bulk += _measure(size, parameter, value)
     if len(args) > len(shape.names):
         size["extra_len"] = len(args) - len(shape.names)
@@ -166,7 +169,7 @@ def _new_shape(fn: Any, code: Code) -> _Shape:  # Any: a function, a class or a 
     defaults.update(getattr(inner, "__kwdefaults__", None) or {})
     size: dict[str, float] = {}
     for parameter, value in sorted(defaults.items()):
-        if not isinstance(value, str):
+        if not isinstance(value, str) and parameter not in _NO_SIZE:
             _measure(size, parameter, value)
     told = getattr(inner, "__code__", None)
     by_name = () if told is None else told.co_varnames[told.co_argcount : told.co_argcount + told.co_kwonlyargcount]
