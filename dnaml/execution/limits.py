@@ -45,8 +45,8 @@ class Containment:
     cpu_quota_share: float | None = None
     open_files: int | None = None
     unenforced: tuple[str, ...] = ()
-    _group: Group | None = None
-    _attached: list[Process] = field(default_factory=list)
+    _group: Group | None = field(default=None, repr=False)
+    _attached: list[Process] = field(default_factory=list, repr=False)
 
     @classmethod
     def open(

@@ -130,8 +130,14 @@ def reap() -> int:
 
 
 def find(pid: int) -> Process | None:
-    """Return a process by its id; None if there is none (or a zombie), as a value that a reused id will not equal."""
-    return next((process for process in processes() if process.pid == pid and not process.zombie), None)
+    """Return a living process by its id, as a value that a later process with the same id will not equal."""
+    found = None
+    if not _LINUX:
+        found = next((process for process in processes() if process.pid == pid), None)
+    else:
+        with contextlib.suppress(OSError):
+            found = _parsed(pid, Path(f"/proc/{pid}/stat").read_bytes())
+    return None if found is None or found.zombie else found
 
 
 def tree(roots: Iterable[Process]) -> list[Process]:
