@@ -20,14 +20,14 @@ import msgspec
 from dnaml.core.errors import InputError
 from dnaml.core.events import CancelRequested, EndJob, Explain, ResourceDown, StartAttempt
 from dnaml.core.protocols import Policy, Predictor
-from dnaml.core.resource import Resource
+from dnaml.core.resource import Resource, Site
 from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
 from dnaml.datasets.state import default_folder
 from dnaml.engine import Engine, EngineSettings, Watcher
 from dnaml.execution import messages, pickling
 from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
-from dnaml.execution.computations import computation_of
+from dnaml.execution.fingerprint.naming import computation_of
 from dnaml.futures import Future
 from dnaml.repeatable import wants_context
 
@@ -94,8 +94,9 @@ class Executor(concurrent.futures.Executor):
         folder = Path(tempfile.mkdtemp(prefix="dnaml-")) if self._temporary else Path(state or default_folder())
         pool = tuple(resources) if resources is not None else known_resources(folder)
         _check_ids(pool)
-        cores = cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores or os.cpu_count()
-        controller = replace(settings.controller, cores={"local": cores or 1, **settings.controller.cores})
+        domains = {resource.domain for resource in pool if resource.site is Site.LOCAL}
+        limits = dict.fromkeys(domains, cores or usable_cores())
+        controller = replace(settings.controller, cores={**limits, **settings.controller.cores})
         self._futures: dict[str, Future[Any]] = {}
         self._changed = threading.Condition()
         self._broken: BaseException | None = None
@@ -359,6 +360,11 @@ def innermost() -> Executor:
     """Return the innermost open Executor of this thread of control, or a new default one."""
     executor = _innermost.get()
     return executor if executor is not None and not executor._closed else Executor()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def known_resources(folder: Path) -> tuple[Resource, ...]:

@@ -25,7 +25,8 @@ from dnaml.datasets.state import StateFolder
 from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.local import LocalBackend, LocalSettings
-from dnaml.schedule.controller import Controller, ControllerSettings
+from dnaml.schedule.controller import Controller
+from dnaml.schedule.planning import ControllerSettings
 
 _encode_decision = msgspec.json.Encoder().encode
 
@@ -90,6 +91,7 @@ class Engine:
             raise
         self._watcher = watcher
         self._where: dict[str, Stored] = {}
+        self._fresh: dict[tuple[int, int], bytes] = {}
         self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed)
         self._clock = Clock()
         self.backend = LocalBackend(
@@ -132,7 +134,7 @@ class Engine:
 
     def _loop(self) -> None:
         try:
-            run(self.controller, self.backend, self._journal.append, self._on_event)
+            run(self.controller, self.backend, self._on_event, self._journal.append)
         except BaseException as error:  # the loop's edge: whoever waits must hear of it
             self._watcher.broke(error)
         finally:
@@ -142,7 +144,12 @@ class Engine:
                 self._watcher.broke(error)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, ev.Tick):
+        """Write what the events of a moment point at before the journal commits them; look for requests at each tick."""
+        if isinstance(event, ev.Settled):
+            self._outcomes.flush()
+            self._decisions.flush()
+        elif isinstance(event, ev.Tick):
+            self._fresh.clear()
             for path in self.state.inbox.glob("cancel-*"):
                 path.unlink(missing_ok=True)
                 self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
@@ -178,16 +185,21 @@ class Engine:
 
     def store_outcome(self, outcome: bytes, digest: str) -> Stored:
         """Keep the outcome of an attempt, unread."""
-        return self._outcomes.append(outcome, digest=digest or None)
+        stored = self._outcomes.append(outcome, digest=digest or None, later=True)
+        self._fresh[stored.segment, stored.offset] = outcome
+        return stored
 
     def starting(self, command: StartAttempt) -> bool:
         """Record the decision and ask the user's side whether the job may start."""
-        self._decisions.append(_encode_decision(command.decision), digest="-")
+        self._decisions.append(_encode_decision(command.decision), digest="-", later=True)
         return self._watcher.starting(command)
 
     def ended(self, command: EndJob) -> None:
         """Hand a job's end and its outcome to the user's side."""
-        outcome = self._outcomes.read(command.result) if command.result is not None else None
+        stored = command.result
+        outcome = None
+        if stored is not None:
+            outcome = self._fresh.pop((stored.segment, stored.offset), None) or self._outcomes.read(stored)
         self._where.pop(command.job_id, None)
         self._watcher.ended(command, outcome)
 

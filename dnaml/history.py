@@ -225,7 +225,8 @@ class History:
         attempt = self._attempts[event.attempt_id]
         attempt.state, attempt.ended_at_s = event.outcome, event.at_s
         attempt.usage, attempt.error, attempt.result = event.usage, event.error, event.result
-        attempt.log_end = event.log_end
+        if event.log is not None:
+            attempt.log_start, attempt.log_end = event.log
 
     def _resumed(self, event: ev.Resumed) -> None:
         for attempt in self._attempts.values():

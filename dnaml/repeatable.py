@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from dnaml.execution.context import Context
 
 if TYPE_CHECKING:
     from dnaml.client import Options
@@ -31,6 +30,8 @@ class Repeatable(Generic[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run here and now; a `context` parameter gets a Context that keeps nothing."""
         if wants_context(self.function) and "context" not in kwargs:
+            from dnaml.execution.context import Context
+
             kwargs["context"] = Context.plain()
         return self.function(*args, **kwargs)
 

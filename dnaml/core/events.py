@@ -103,7 +103,8 @@ class CheckpointSealed:
 class AttemptEnded:
     """Says how an attempt ended; `outcome` is DONE, FAILED, LOST, STOPPED or CANCELLED.
 
-    `result` is where the engine keeps the result bytes of a DONE attempt (None where the backend keeps none).
+    `result` is where the engine keeps the outcome of the attempt (None where the backend keeps none); `log` are the
+    first and last byte of its output; `began` is False when its worker died or was told off before it began.
     """
 
     at_s: float
@@ -113,7 +114,8 @@ class AttemptEnded:
     usage: Usage
     error: str | None = None
     result: Stored | None = None
-    log_end: int | None = None
+    log: tuple[int, int] | None = None
+    began: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

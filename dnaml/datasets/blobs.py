@@ -17,13 +17,16 @@ from dnaml.core.errors import CorruptError, StateFolderError
 
 _HEADER = struct.Struct("<4sQI")
 _MAGIC = b"dnB1"
-_SEGMENT_BYTES = 256 * 2**20
+SEGMENT_BYTES = 256 * 2**20
 
 
 class BlobLog:
     """Segments `NAME-000001.blobs` in a folder; safe to use from several threads of one process."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._segment_bytes = segment_bytes
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._folder = folder
         self._name = name
         self._lock = threading.Lock()
@@ -36,20 +39,34 @@ class BlobLog:
         """Return the numbers of the segments on disk, oldest first."""
         return sorted(int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{self._name}-*.blobs"))
 
-    def append(self, body: bytes, *, digest: str | None = None) -> Stored:
-        """Store bytes and return where they lie; raise StateFolderError when the disk refuses."""
+    def append(self, body: bytes, *, digest: str | None = None, later: bool = False) -> Stored:
+        """Store bytes and return where they lie; raise StateFolderError when the disk refuses.
+
+        With `later` they are only kept in memory until `flush`, which writes all of them at once.
+        """
         frame = _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
         with self._lock:
-            if self._end >= _SEGMENT_BYTES:
+            if self._end + self._pending_bytes >= self._segment_bytes:
+                self._flush()
                 self._roll()
-            offset = self._end
-            self._write(frame)
+            offset = self._end + self._pending_bytes
+            self._pending.append(frame)
+            self._pending_bytes += len(frame)
+            if not later:
+                self._flush()
             segment = self._segment
         digest = digest or hashlib.sha256(body).hexdigest()
         return Stored(segment=segment, offset=offset, size_bytes=len(body), digest=digest)
 
+    def flush(self) -> None:
+        """Write what was appended with `later`; raise StateFolderError when the disk refuses."""
+        if self._pending:
+            with self._lock:
+                self._flush()
+
     def read(self, stored: Stored) -> bytes:
         """Return stored bytes; raise CorruptError unless they are exactly what was appended."""
+        self.flush()
         fd = self._reader(stored.segment)
         frame = os.pread(fd, _HEADER.size + stored.size_bytes, stored.offset)
         body = frame[_HEADER.size :]
@@ -76,20 +93,23 @@ class BlobLog:
         os.fsync(self._fd)
 
     def close(self) -> None:
-        """Close the files."""
+        """Write what is pending and close the files."""
+        self.flush()
         for fd in (self._fd, *self._readers.values()):
             os.close(fd)
         self._readers = {}
 
-    def _write(self, frame: bytes) -> None:
+    def _flush(self) -> None:
+        frames = b"".join(self._pending) if len(self._pending) != 1 else self._pending[0]
+        self._pending, self._pending_bytes = [], 0
         try:
-            written = os.write(self._fd, frame)
-            while written < len(frame):
-                written += os.write(self._fd, memoryview(frame)[written:])
+            written = os.write(self._fd, frames)
+            while written < len(frames):
+                written += os.write(self._fd, memoryview(frames)[written:])
         except OSError as error:
             os.ftruncate(self._fd, self._end)
-            raise StateFolderError(f"{self._path(self._segment)}: cannot store {len(frame)} bytes: {error}") from error
-        self._end += len(frame)
+            raise StateFolderError(f"{self._path(self._segment)}: cannot store {len(frames)} bytes: {error}") from error
+        self._end += len(frames)
 
     def _roll(self) -> None:
         os.close(self._fd)

@@ -83,7 +83,7 @@ class LocalBackend:
         self._settings = settings
         self._inbox: deque[Event] = deque()
         self._outbox: list[Command] = []
-        self._idle: dict[str, list[WorkerProcess]] = {}
+        self._workers: dict[str, list[WorkerProcess]] = {}
         self._busy: dict[str, WorkerProcess] = {}
         self._resources: dict[str, ResourceUp] = {}
         self._selector = selectors.DefaultSelector()
@@ -160,12 +160,8 @@ class LocalBackend:
             self._resources[event.resource.id] = event
         elif isinstance(event, ResourceDown):
             self._resources.pop(event.resource_id, None)
-            for worker in self._idle.pop(event.resource_id, []):
-                self._forget(worker)
-                worker.bury()
-            for worker in list(self._busy.values()):
-                if worker.resource.id == event.resource_id:
-                    worker.kill()
+            for worker in self._workers.get(event.resource_id, []):
+                worker.kill()
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -189,7 +185,9 @@ class LocalBackend:
     def _start(self, command: StartAttempt) -> Iterator[Event]:
         attempt = command.attempt
         if not self._listener.starting(command):
-            yield self._ended(attempt.id, attempt.epoch, AttemptState.CANCELLED, "cancelled before it started")
+            yield self._ended(
+                attempt.id, attempt.epoch, AttemptState.CANCELLED, "cancelled before it started", began=False
+            )
             return
         placement = attempt.placement
         begin = messages.Begin(
@@ -203,7 +201,6 @@ class LocalBackend:
         )
         try:
             worker = self._worker(placement.resource_id)
-            log_start = worker.log_bytes()
             self._busy[attempt.id] = worker
             worker.send(begin)
         except (OSError, KeyError) as error:
@@ -218,26 +215,29 @@ class LocalBackend:
             placement=placement,
             pid=worker.pid,
             log=worker.log,
-            log_start=log_start,
+            log_start=worker.log_bytes(),
         )
 
     def _stop(self, command: StopAttempt) -> None:
         worker = self._busy.get(command.attempt_id)
         if worker is not None:
-            worker.ask_to_stop()
+            worker.ask_to_stop(command.attempt_id)
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
     def _worker(self, resource_id: str) -> WorkerProcess:
-        idle = self._idle.get(resource_id)
-        if idle:
-            return idle.pop()
+        """Return an idle worker of a resource, a new one while it has slots, else the one with least before it."""
+        workers = self._workers.setdefault(resource_id, [])
         resource = self._resources[resource_id].resource
+        best = min(workers, key=lambda worker: len(worker.attempts), default=None)
+        if best is not None and (not best.attempts or len(workers) >= resource.slots):
+            return best
         worker = WorkerProcess(resource, self._checkpoints, self._logs, pids=self._settings.pids)
         self._selector.register(worker.data, selectors.EVENT_READ, (worker, "data"))
         self._selector.register(worker.control, selectors.EVENT_READ, (worker, "control"))
         if worker.pidfd is not None:
             self._selector.register(worker.pidfd, selectors.EVENT_READ, (worker, "death"))
+        workers.append(worker)
         return worker
 
     def _from_worker(self, worker: WorkerProcess, what: str) -> Iterator[Event]:
@@ -267,14 +267,11 @@ class LocalBackend:
                 at_s=checkpoint.taken_at_s, attempt_id=message.attempt_id, epoch=message.epoch, checkpoint=checkpoint
             )
         elif isinstance(message, messages.Ended):
-            log_end = worker.log_bytes()
-            worker.finished()
+            worker.finished(message.attempt_id)
             self._busy.pop(message.attempt_id, None)
-            if worker.resource.id in self._resources and worker.data.fileno() >= 0:
-                self._idle.setdefault(worker.resource.id, []).append(worker)
-            yield self._of_message(message, log_end)
+            yield self._of_message(message)
 
-    def _of_message(self, message: messages.Ended, log_end: int) -> AttemptEnded:
+    def _of_message(self, message: messages.Ended) -> AttemptEnded:
         metered = message.metered
         stored = self._listener.store(message.outcome, message.digest) if message.outcome else None
         return AttemptEnded(
@@ -291,25 +288,26 @@ class LocalBackend:
             ),
             error=message.error,
             result=stored,
-            log_end=log_end,
+            log=(message.log_start, message.log_end),
         )
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Event]:
         """Turn a worker's death into the end of its attempt; a result it managed to send still counts."""
         self._forget(worker)
-        attempt_id, epoch, stopping = worker.attempt_id, worker.epoch, worker.stopping_since_s is not None
+        self._workers[worker.resource.id].remove(worker)
+        stopping = worker.stopping_since_s is not None
         own_doing, cause = worker.bury()
-        idle = self._idle.get(worker.resource.id, [])
-        if worker in idle:
-            idle.remove(worker)
         for message in worker.last_words:
             yield from self._on_message(worker, message)
-        if attempt_id is None or self._busy.pop(attempt_id, None) is None:
-            return
-        if stopping:
-            yield self._ended(attempt_id, epoch, AttemptState.STOPPED, "stopped by force")
-        else:
-            yield self._ended(attempt_id, epoch, AttemptState.FAILED if own_doing else AttemptState.LOST, cause)
+        for position, (attempt_id, epoch) in enumerate(list(worker.attempts)):
+            if self._busy.pop(attempt_id, None) is None:
+                continue
+            if position:
+                yield self._ended(attempt_id, epoch, AttemptState.LOST, "its worker died before it began", began=False)
+            elif stopping:
+                yield self._ended(attempt_id, epoch, AttemptState.STOPPED, "stopped by force")
+            else:
+                yield self._ended(attempt_id, epoch, AttemptState.FAILED if own_doing else AttemptState.LOST, cause)
 
     def _forget(self, worker: WorkerProcess) -> None:
         for watched in (worker.data, worker.control, worker.pidfd):
@@ -317,7 +315,9 @@ class LocalBackend:
                 self._selector.unregister(watched)
         self._checked_s.pop(worker.pid, None)
 
-    def _ended(self, attempt_id: str, epoch: int, outcome: AttemptState, error: str) -> AttemptEnded:
+    def _ended(
+        self, attempt_id: str, epoch: int, outcome: AttemptState, error: str, *, began: bool = True
+    ) -> AttemptEnded:
         return AttemptEnded(
             at_s=self._now_s(),
             attempt_id=attempt_id,
@@ -325,12 +325,13 @@ class LocalBackend:
             outcome=outcome,
             usage=Usage(wall_s=0.0),
             error=error,
+            began=began,
         )
 
     def _check_workers(self) -> None:
         """Kill what was asked to stop and did not, and what neither beats nor burns CPU."""
         now_s = time.monotonic()
-        for worker in list(self._busy.values()):
+        for worker in {id(worker): worker for worker in self._busy.values()}.values():
             since_s = worker.stopping_since_s
             if since_s is not None and now_s - since_s > self._settings.stop_grace_s:
                 worker.kill()
@@ -351,13 +352,13 @@ class LocalBackend:
         return {attempt_id: (worker.resource.id, worker.pid) for attempt_id, worker in dict(self._busy).items()}
 
     def _shut_down(self) -> None:
-        workers = [worker for idle in self._idle.values() for worker in idle] + list(self._busy.values())
+        workers = [worker for group in self._workers.values() for worker in group]
         for worker in workers:
             worker.kill()
         for worker in workers:
             self._forget(worker)
             worker.bury()
-        self._idle, self._busy = {}, {}
+        self._workers, self._busy = {}, {}
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

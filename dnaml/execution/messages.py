@@ -69,6 +69,8 @@ class Ended(msgspec.Struct, array_like=True, tag="ended"):
     digest: str
     metered: Metered
     error: str | None
+    log_start: int = 0
+    log_end: int = 0
 
 
 class Sealed(msgspec.Struct, array_like=True, tag="sealed"):

@@ -1,6 +1,6 @@
 """One worker process as the engine sees it: started, spoken to, found dead, killed with everything below it."""
 
-import json
+import contextlib
 import os
 import secrets
 import signal
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +29,11 @@ class WorkerProcess:
         self.resource = resource
         self.token = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.log = f"{resource.id.replace('/', '_')}-{self.token}.log"
-        self.attempt_id: str | None = None
-        self.epoch = 0
+        self.attempts: deque[tuple[str, int]] = deque()
+        self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
         self.heard_at_s = time.monotonic()
         self._reader = messages.FrameReader()
-        self._beats = messages.FrameReader()
         memory_bytes = resource.memory_bytes if resource.spec.get("memory_is_limited") else None
         self._containment = Containment.open(
             f"dnaml-{self.token}",
@@ -81,17 +81,15 @@ class WorkerProcess:
 
     def send(self, message: messages.Begin) -> None:
         """Give the worker an attempt; raises OSError when it is gone."""
-        self.attempt_id, self.epoch = message.attempt_id, message.epoch
+        self.attempts.append((message.attempt_id, message.epoch))
         self.data.sendall(messages.framed(messages.encode(message)))
 
-    def ask_to_stop(self) -> None:
-        """Tell the worker to end its attempt at the next step."""
-        if self.attempt_id is not None and self.stopping_since_s is None:
+    def ask_to_stop(self, attempt_id: str) -> None:
+        """Tell the worker to end an attempt at its next step, or not to begin it."""
+        if self.attempts and self.attempts[0][0] == attempt_id and self.stopping_since_s is None:
             self.stopping_since_s = time.monotonic()
-            try:
-                self.control.send(messages.framed(messages.encode(messages.Stop(self.attempt_id))))
-            except OSError:
-                pass  # it is dying: its end is noticed by the loop
+        with contextlib.suppress(OSError):  # it is dying: its end is noticed by the loop
+            self.control.send(messages.framed(messages.encode(messages.Stop(attempt_id))))
 
     def read(self) -> Iterator[messages.FromWorker]:
         """Yield what the worker said since the last call; raises EOFError when it is gone."""
@@ -109,18 +107,14 @@ class WorkerProcess:
 
     def hear(self) -> None:
         """Take in heartbeats."""
-        try:
-            while data := self.control.recv(4096):
+        with contextlib.suppress(OSError):  # nothing more to read, or it is dying
+            while self.control.recv(4096):
                 self.heard_at_s = time.monotonic()
-                for _ in self._beats.feed(data):
-                    pass
-        except OSError:
-            pass  # nothing more to read, or it is dying
 
-    def finished(self) -> None:
-        """Note that its attempt is over."""
-        self.attempt_id = None
+    def finished(self, attempt_id: str) -> None:
+        """Note that an attempt is over."""
         self.stopping_since_s = None
+        self.attempts = deque(pair for pair in self.attempts if pair[0] != attempt_id)
 
     def cpu_s(self) -> float | None:
         """Return CPU seconds of the process so far, where the system tells without a cost."""
@@ -153,8 +147,6 @@ class WorkerProcess:
             return True, f"it needed more memory than {self.resource.id} allows and was killed"
         return _cause(code)
 
-    last_words: "list[messages.FromWorker]" = []
-
     def _drain(self) -> "list[messages.FromWorker]":
         """Return what the worker managed to say before it died."""
         said: list[messages.FromWorker] = []
@@ -175,8 +167,3 @@ def _cause(code: int) -> tuple[bool, str]:
         return True, f"its process exited with code {code}"
     number = signal.Signals(-code)
     return number not in _OUR_OWN_DEATHS, f"its process was killed by {number.name}"
-
-
-def describe(resource: Resource) -> str:
-    """Return the environment of a resource's workers as one JSON line, for records."""
-    return json.dumps(dict(sorted(resource.environment.items())))

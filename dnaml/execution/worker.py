@@ -12,18 +12,26 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from dnaml.core.attempt import Checkpoint
 from dnaml.core.errors import InputError
 from dnaml.execution import messages, orphans, pickling
-from dnaml.execution.capture import terminal_state_json
-from dnaml.execution.checkpoints import CheckpointStore
-from dnaml.execution.context import Context
+from dnaml.execution.capture import terminal_state
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.metering import Meter
 
+if TYPE_CHECKING:
+    from dnaml.execution.context import Context
+
 BEAT_EVERY_S = 1.0
+_encode_json = msgspec.json.Encoder().encode
+
+
+class Unbegun(Exception):
+    """Says that an attempt was stopped before it began."""
 
 
 class Worker:
@@ -32,7 +40,7 @@ class Worker:
     def __init__(self, data: socket.socket, control: socket.socket, checkpoints: Path, token: str) -> None:
         self._data = data
         self._control = control
-        self._store = CheckpointStore(checkpoints)
+        self._checkpoints = checkpoints
         self._token = token
         self._meter = Meter()
         self._functions: dict[str, Callable[..., Any]] = {}
@@ -85,10 +93,15 @@ class Worker:
         if begin.attempt_id in self._stopped_ids:
             self._stop.set()
         reach(CrashPoint.ATTEMPT_RECEIVED)
+        log_start = os.fstat(1).st_size
         self._meter.start()
         try:
+            if self._stop.is_set():
+                raise Unbegun
             result = self._call(begin, payload)
             ended = self._done(begin, payload, result)
+        except Unbegun:
+            ended = self._stopped(begin, "stopped before it began")
         except SystemExit as error:
             ended = self._failed(begin, error, f"it exited with code {error.code}")
         except BaseException as error:  # the edge at which a crash of user work becomes the FAILED outcome
@@ -98,6 +111,7 @@ class Worker:
         sys.stderr.flush()
         if orphans.has_children():
             ended.metered.extra["killed_children"] = float(orphans.kill_left_behind(self._token))
+        ended.log_start, ended.log_end = log_start, os.fstat(1).st_size
         reach(CrashPoint.RESULT_MADE)
         return ended
 
@@ -110,7 +124,10 @@ class Worker:
             kwargs["context"] = self._context(begin)
         return function(*args, **kwargs)
 
-    def _context(self, begin: messages.Begin) -> Context:
+    def _context(self, begin: messages.Begin) -> "Context":
+        from dnaml.execution.checkpoints import CheckpointStore
+        from dnaml.execution.context import Context
+
         def report(checkpoint: Checkpoint) -> None:
             self._send(
                 messages.Sealed(
@@ -119,7 +136,7 @@ class Worker:
             )
 
         return Context(
-            store=self._store,
+            store=CheckpointStore(self._checkpoints),
             job_id=begin.job_id,
             computation_id=begin.computation_id,
             attempt_id=begin.attempt_id,
@@ -131,16 +148,19 @@ class Worker:
         )
 
     def _done(self, begin: messages.Begin, payload: messages.Payload, result: Any) -> messages.Ended:
-        metered = self._meter.stop()
         if self._stop.is_set():
-            return messages.Ended(begin.attempt_id, begin.epoch, "stopped", b"", "", metered, "stopped at a step")
+            return self._stopped(begin, "stopped at a step")
+        metered = self._meter.stop()
         try:
             pickled = pickling.dumps(result)
         except InputError as error:
             return self._failed(begin, error, f"its result cannot be sent back: {error}")
-        terminal = terminal_state_json(result, payload.outputs)
+        terminal = _encode_json(terminal_state(result, outputs=payload.outputs))
         outcome = messages.encode(messages.Outcome(pickled, b"", "", terminal))
         return messages.Ended(begin.attempt_id, begin.epoch, "done", outcome, pickling.digest(pickled), metered, None)
+
+    def _stopped(self, begin: messages.Begin, why: str) -> messages.Ended:
+        return messages.Ended(begin.attempt_id, begin.epoch, "stopped", b"", "", self._meter.stop(), why)
 
     def _failed(self, begin: messages.Begin, error: BaseException, line: str) -> messages.Ended:
         metered = self._meter.stop()

@@ -172,7 +172,7 @@ class Controller:
         attempt = entry.live.pop(event.attempt_id)
         del self.ledger.attempts[event.attempt_id]
         self._note_run(entry, attempt, event)
-        lost = event.outcome is AttemptState.LOST
+        lost = event.outcome is AttemptState.LOST and event.began
         self.pool.end(attempt.placement.resource_id, attempt.id, lost=lost)
         self._planner.ended += 1
         if not entry.over:
@@ -196,7 +196,7 @@ class Controller:
             entry.failures += 1
             give_up = entry.failures > entry.job.resilience.max_restarts
         else:
-            if event.outcome is AttemptState.LOST:
+            if event.outcome is AttemptState.LOST and event.began:
                 entry.lost_on.add(attempt.placement.resource_id)
             give_up = len(entry.lost_on) >= self.settings.distinct_losses
             if give_up:
@@ -213,7 +213,7 @@ class Controller:
 
     def _note_run(self, entry: Entry, attempt: Attempt, event: ev.AttemptEnded) -> None:
         lane = self.pool.lanes.get(attempt.placement.resource_id)
-        if lane is None or event.outcome is AttemptState.CANCELLED:
+        if lane is None or not event.began:
             return
         resumed = entry.checkpoint is not None and entry.epoch > 1
         self._planner.note(

@@ -17,7 +17,7 @@ from dnaml.schedule.pool import Pool
 class ControllerSettings:
     """Numbers the controller goes by. `cores` limits attempts at once in each domain; no entry means no limit."""
 
-    window_jobs: int = 256
+    window_jobs: int = 128
     distinct_losses: int = 3
     checkpoint_every_s: float = 2.0
     learn_every_s: float = 0.2

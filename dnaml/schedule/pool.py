@@ -7,12 +7,20 @@ import numpy as np
 from dnaml.core.plan import FloatArray
 from dnaml.core.resource import Resource, ResourceState
 
+_MOST_AHEAD = 7
+_AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
+
 
 @dataclass(slots=True)
 class Lane:
-    """One resource that takes work, and the attempts on it: attempt id -> (started at, predicted seconds)."""
+    """One resource that takes work, and the attempts on it: attempt id -> (started at, predicted seconds).
+
+    `ahead` attempts more than it has slots may be handed over, so that very short ones need not wait for each other's
+    round trip.
+    """
 
     resource: Resource
+    ahead: int = 0
     running: dict[str, tuple[float, float]] = field(default_factory=dict)
     started: int = 0
     lost: int = 0
@@ -52,7 +60,7 @@ class Pool:
         """Forget a resource; the attempts on it report their own end and no longer count."""
         lane = self.lanes.pop(resource_id, None)
         if lane is not None:
-            self._busy[lane.resource.domain] -= len(lane.running)
+            self._busy[lane.resource.domain] -= min(len(lane.running), lane.resource.slots)
         self._resources = None
 
     @property
@@ -67,24 +75,29 @@ class Pool:
     def has_room(self, lane: Lane) -> bool:
         """Say whether one more attempt may start on a lane now."""
         resource = lane.resource
+        if len(lane.running) >= resource.slots:
+            return len(lane.running) < resource.slots + lane.ahead
         cores = self._cores.get(resource.domain)
-        return len(lane.running) < resource.slots and (cores is None or self._busy.get(resource.domain, 0) < cores)
+        return cores is None or self._busy.get(resource.domain, 0) < cores
 
     def start(self, resource_id: str, attempt_id: str, at_s: float, predicted_s: float) -> None:
         """Note that an attempt takes a slot."""
         lane = self.lanes.get(resource_id)
         if lane is None:
             return
+        if len(lane.running) < lane.resource.slots:
+            self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
         lane.running[attempt_id] = (at_s, predicted_s)
+        lane.ahead = min(_MOST_AHEAD, int(_AHEAD_S / max(predicted_s, 1e-6)))
         self._started += 1
         lane.started = self._started
-        self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
 
     def end(self, resource_id: str, attempt_id: str, *, lost: bool) -> None:
         """Note that an attempt gave its slot back; `lost` counts against the resource's error rate."""
         lane = self.lanes.get(resource_id)
         if lane is not None and lane.running.pop(attempt_id, None) is not None:
-            self._busy[lane.resource.domain] -= 1
+            if len(lane.running) < lane.resource.slots:
+                self._busy[lane.resource.domain] -= 1
             lane.ended += 1
             lane.lost += lost
 
