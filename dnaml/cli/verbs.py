@@ -4,14 +4,14 @@ A verb is a function whose first parameter is the `Screen`; `verb` gives it the 
 """
 
 import inspect
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dnaml.cli.screen import Screen
+from dnaml.datasets.state import default_folder
 
 JobSource = Annotated[str, typer.Argument(metavar="JOB", help="A job file, or module:function.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's id, or the beginning of one.")]
@@ -28,13 +28,9 @@ _OPTIONS = {
 }
 
 
-def state_folder(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+def state_folder(given: Path | None) -> Path:
     """Return the state folder: the one given, else $DNAML_STATE, else the user's own."""
-    if given is not None:
-        return given.expanduser()
-    if environ.get("DNAML_STATE"):
-        return Path(environ["DNAML_STATE"]).expanduser()
-    return Path.home() / ".local" / "state" / "dnaml"
+    return given.expanduser().absolute() if given is not None else default_folder().absolute()
 
 
 def family(help_line: str) -> typer.Typer:

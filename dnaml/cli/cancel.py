@@ -1,0 +1,76 @@
+"""`dnaml cancel ID`: asks the engine that runs to stop a job, or withdraws it where no engine runs."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnaml.cli.screen import Screen
+from dnaml.cli.verbs import JobId, verb
+from dnaml.core.errors import InputError, StateInUseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+app = typer.Typer()
+_LOOK_EVERY_S = 0.3
+
+
+@verb(app, example="dnaml cancel 3f2a --wait 30")
+def cancel(
+    screen: Screen,
+    job_id: JobId,
+    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for its end.")] = 10.0,
+) -> int:
+    """Ask that a job end without a result; exit code 1 if it has not ended after the wait."""
+    from dnaml.cli.job_rows import OVER
+    from dnaml.history import History
+
+    view = History.read(screen.state).job(job_id)
+    if view.state in OVER:
+        raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
+    _ask(screen.state, view.id)
+    until_s = time.monotonic() + wait
+    with screen.working(f"waiting for the end of {view.id}"):
+        while view.state not in OVER and time.monotonic() < until_s:
+            time.sleep(_LOOK_EVERY_S)
+            view = History.read(screen.state).job(view.id)
+    over = view.state in OVER
+    line = (
+        f"{view.id} is {view.state.value}" if over else f"{view.id} was asked to stop and is still {view.state.value}"
+    )
+    screen.answer({"id": view.id, "state": view.state.value, "ended": over}, line)
+    return 0 if over else 1
+
+
+def _ask(state: "Path", job_id: str) -> None:
+    from dnaml.datasets.state import StateFolder
+    from dnaml.history import request_cancel
+
+    folder = StateFolder(state)
+    try:
+        folder.lock()
+    except StateInUseError:
+        request_cancel(state, job_id)
+        return
+    try:
+        _withdraw(folder.journal, job_id)
+    finally:
+        folder.unlock()
+
+
+def _withdraw(path: "Path", job_id: str) -> None:
+    """Write the cancellation into the journal of an engine that has ended; the next one reads it there."""
+    from dnaml.core import events as ev
+    from dnaml.datasets.journal import SqlJournal
+
+    journal = SqlJournal(path)
+    last_s = max((event.at_s for event in journal.replay()), default=0.0)
+    at_s = max(time.time(), last_s)
+    for event in (
+        ev.Resumed(at_s=at_s),  # what ran is gone with the old engine
+        ev.CancelRequested(at_s=at_s, job_id=job_id, running=True),
+        ev.Settled(at_s=at_s),
+    ):
+        journal.append(event)
+    journal.close()

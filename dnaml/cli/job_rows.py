@@ -1,0 +1,150 @@
+"""One job of the history as a row: what `status`, `queue` and `submit` print of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dnaml.cli import amounts
+from dnaml.cli.screen import table
+from dnaml.core.attempt import JobState, Usage
+from dnaml.core.resource import Resource
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dnaml.history import AttemptView, History, JobView
+
+OVER = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One attempt in figures; what is not known is None."""
+
+    id: str
+    resource_id: str
+    state: str
+    started_at_s: float
+    ended_at_s: float | None
+    runtime_s: float | None
+    wall_s: float | None
+    peak_memory_bytes: int | None
+    cost_usd: float | None
+    checkpoints: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job in figures: `runtime_s` is that of its last attempt on its own clock, `cost_usd` that of all."""
+
+    id: str
+    name: str
+    computation_id: str
+    state: str
+    resource_id: str | None
+    submitted_at_s: float
+    started_at_s: float | None
+    ended_at_s: float | None
+    runtime_s: float | None
+    cost_usd: float | None
+    price_date: str | None
+    attempts: int
+    error: str | None
+
+
+def job_row(view: "JobView", history: "History") -> JobRow:
+    """Return a job's row."""
+    last = view.last
+    tries = [attempt_row(attempt, history.resources) for attempt in view.attempts]
+    costs = [attempt.cost_usd for attempt in tries if attempt.cost_usd is not None]
+    resource = history.resources.get(last.placement.resource_id) if last else None
+    return JobRow(
+        id=view.id,
+        name=view.job.name or view.computation.kernel,
+        computation_id=view.computation.id,
+        state=view.state.value,
+        resource_id=last.placement.resource_id if last else None,
+        submitted_at_s=view.job.submitted_at_s,
+        started_at_s=tries[0].started_at_s if tries else None,
+        ended_at_s=view.ended_at_s,
+        runtime_s=tries[-1].runtime_s if tries else None,
+        cost_usd=sum(costs) if costs else None,
+        price_date=resource.price_date if resource else None,
+        attempts=len(tries),
+        error=view.error,
+    )
+
+
+def attempt_row(attempt: "AttemptView", resources: Mapping[str, Resource]) -> AttemptRow:
+    """Return an attempt's row."""
+    usage = attempt.usage
+    return AttemptRow(
+        id=attempt.id,
+        resource_id=attempt.placement.resource_id,
+        state=attempt.state.name,
+        started_at_s=attempt.started_at_s,
+        ended_at_s=attempt.ended_at_s,
+        runtime_s=usage.runtime_s if usage else None,
+        wall_s=usage.wall_s if usage else None,
+        peak_memory_bytes=usage.peak_memory_bytes if usage else None,
+        cost_usd=_cost_usd(usage, resources.get(attempt.placement.resource_id)),
+        checkpoints=attempt.checkpoints,
+        error=attempt.error,
+    )
+
+
+def job_table(rows: Sequence[JobRow]) -> "Table":
+    """Return the table of jobs for people."""
+    columns = ("id", "name", "state", "resource", "submitted", ">runtime", ">cost", ">attempts", "error")
+    shown = [
+        (
+            row.id,
+            row.name,
+            row.state,
+            row.resource_id or amounts.UNKNOWN,
+            amounts.moment(row.submitted_at_s),
+            amounts.seconds(row.runtime_s),
+            amounts.usd(row.cost_usd),
+            row.attempts,
+            _first_line(row.error),
+        )
+        for row in rows
+    ]
+    return table("", columns, shown)
+
+
+def attempt_table(rows: Sequence[AttemptRow]) -> "Table":
+    """Return the table of one job's attempts for people."""
+    columns = ("attempt", "resource", "state", "started", ">runtime", ">wall", ">memory", ">cost", ">saved", "error")
+    shown = [
+        (
+            row.id,
+            row.resource_id,
+            row.state,
+            amounts.moment(row.started_at_s),
+            amounts.seconds(row.runtime_s),
+            amounts.seconds(row.wall_s),
+            amounts.size(row.peak_memory_bytes),
+            amounts.usd(row.cost_usd),
+            row.checkpoints,
+            _first_line(row.error),
+        )
+        for row in rows
+    ]
+    return table("", columns, shown)
+
+
+def _cost_usd(usage: Usage | None, resource: Resource | None) -> float | None:
+    """Return what an attempt cost, by the rule that predictions use."""
+    if usage is None or resource is None or resource.price_usd_per_h is None:
+        return None
+    import numpy as np
+
+    from dnaml.predict.outcomes import costs_usd
+
+    return float(costs_usd(np.full((1, 1, 1), usage.runtime_s), (resource,))[0, 0, 0])
+
+
+def _first_line(error: str | None) -> str:
+    return (error or "").split("\n", 1)[0]

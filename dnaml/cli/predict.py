@@ -1,0 +1,62 @@
+"""`dnaml predict JOB`: time and cost of a job on every known resource, with bands; nothing is run."""
+
+from typing import Any
+
+import typer
+
+from dnaml.cli import amounts
+from dnaml.cli.screen import Screen, table
+from dnaml.cli.verbs import JobSource, verb
+
+app = typer.Typer()
+
+
+@verb(app, example="dnaml predict dnaml.yaml --json")
+def predict(screen: Screen, source: JobSource) -> None:
+    """Predict a job's time and cost on every resource, declared ones too, without running it."""
+    from dnaml.cli.explain import price_line
+    from dnaml.cli.outlook import predictor_of
+    from dnaml.cli.pool import resources_or_this_machine
+    from dnaml.cli.work import prepare
+
+    work = prepare(source)
+    pool = resources_or_this_machine(screen)
+    answer = predictor_of(screen.state).predict([work.computation], pool)
+    bands = [answer.runtime_s.quantile(level)[0] for level in (0.1, 0.5, 0.9)]
+    rows: list[dict[str, Any]] = [  # JSON values
+        {
+            "resource_id": one.id,
+            "site": one.site.value,
+            "runtime_s_p10": float(bands[0][r]),
+            "runtime_s": float(bands[1][r]),
+            "runtime_s_p90": float(bands[2][r]),
+            "cost_usd": float(answer.cost_usd.quantile(0.5)[0, r]),
+            "cost_usd_p90": float(answer.cost_usd.quantile(0.9)[0, r]),
+            "price_usd_per_h": one.price_usd_per_h,
+            "price_date": one.price_date,
+            "feasible": bool(answer.feasible[0, r]),
+        }
+        for r, one in enumerate(pool)
+    ]
+    rows.sort(key=lambda row: (not row["feasible"], row["runtime_s"]))
+    value = {"computation_id": work.computation.id, "predicted_by": answer.path, "resources": rows}
+    end = f"{work.computation.id}: predicted by {answer.path}"
+    screen.answer(value, _table(rows), end, price_line([one.price_date for one in pool]))
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:  # a rich table, imported late
+    columns = ("resource", "site", ">p10", ">median", ">p90", ">cost", ">cost p90", "")
+    shown = [
+        (
+            row["resource_id"],
+            row["site"],
+            amounts.seconds(row["runtime_s_p10"]),
+            amounts.seconds(row["runtime_s"]),
+            amounts.seconds(row["runtime_s_p90"]),
+            amounts.usd(row["cost_usd"]),
+            amounts.usd(row["cost_usd_p90"]),
+            "" if row["feasible"] else "cannot hold it",
+        )
+        for row in rows
+    ]
+    return table("", columns, shown)
