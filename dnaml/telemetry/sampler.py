@@ -1,0 +1,151 @@
+"""Polls collectors at a period, from one thread, into the sample store.
+
+A collector that raises is dropped from the round and counted; telemetry never stops the work it watches.
+"""
+
+import logging
+import math
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from dnaml.core.errors import StateFolderError
+from dnaml.core.protocols import Collector
+from dnaml.core.types import Sample
+from dnaml.datasets.samples import SampleStore
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One collector and the resource and attempt that its samples belong to."""
+
+    resource_id: str
+    attempt_id: str | None
+    collector: Collector
+
+
+class Sampler:
+    """A thread that samples every source each `period_s` and writes each `flush_s`; sources come and go at any time.
+
+    `cost_s` is the processor time that the thread has used.
+    """
+
+    def __init__(
+        self,
+        store: SampleStore,
+        *,
+        period_s: float = 1.0,
+        flush_s: float = 5.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing runs before `start`."""
+        self._store = store
+        self._period_s = period_s
+        self._flush_s = flush_s
+        self._clock = clock
+        self._sources: dict[int, Source] = {}
+        self._lock = threading.Lock()
+        self._wake_read, self._wake_write = os.pipe()  # waking from poll costs half of what waking from an Event does
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="dnaml-sampler", daemon=True)
+        self._next_key = 0
+        self.cost_s = 0.0
+        self.samples_taken = 0
+        self.errors = 0
+
+    def add(self, source: Source) -> int:
+        """Sample this source from the next round on, and return the key that removes it."""
+        with self._lock:
+            self._next_key += 1
+            self._sources[self._next_key] = source
+            return self._next_key
+
+    def remove(self, key: int) -> None:
+        """Sample this source no more; an unknown key is ignored, since a source may have ended by itself."""
+        with self._lock:
+            self._sources.pop(key, None)
+
+    def start(self) -> Self:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the thread and write what it has."""
+        if not self._stopping:
+            self._stopping = True
+            os.write(self._wake_write, b"x")
+            if self._thread.is_alive():
+                self._thread.join()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        self._flush()
+
+    def poll(self) -> int:
+        """Sample every source once, now, and return how many samples were taken."""
+        with self._lock:
+            sources = list(self._sources.items())
+        at_s = self._clock()
+        taken = 0
+        for key, source in sources:
+            try:
+                metrics = source.collector.sample()
+            except Exception as error:  # noqa: BLE001 - an edge: a user's collector must not stop the others
+                self.errors += 1
+                self.remove(key)
+                _LOG.warning("telemetry of %s stopped: %r", source.resource_id, error)
+                continue
+            if metrics:
+                self._store.append(
+                    Sample(resource_id=source.resource_id, attempt_id=source.attempt_id, at_s=at_s, metrics=metrics)
+                )
+                taken += 1
+        self.samples_taken += taken
+        return taken
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        began_s = time.thread_time()
+        due_s = written_s = time.monotonic()
+        wake = select.poll()
+        wake.register(self._wake_read, select.POLLIN)
+        while not self._stopping:
+            self._poll_safely()
+            now_s = time.monotonic()
+            if now_s - written_s >= self._flush_s:
+                self._flush()
+                written_s = now_s
+                self.cost_s = time.thread_time() - began_s
+            due_s = max(due_s + self._period_s, now_s)  # a round that came late moves the ones after it
+            wake.poll(math.ceil((due_s - now_s) * 1000))
+        self.cost_s = time.thread_time() - began_s
+
+    def _poll_safely(self) -> None:
+        try:
+            self.poll()
+        except StateFolderError as error:
+            self._count(error)
+
+    def _flush(self) -> None:
+        try:
+            self._store.flush()
+        except StateFolderError as error:
+            self._count(error)
+
+    def _count(self, error: StateFolderError) -> None:
+        self.errors += 1
+        _LOG.warning("%s", error)
