@@ -1,0 +1,75 @@
+"""`dnaml queue`: the jobs that have not ended, when each is expected to start and end, and what it waits for."""
+
+import time
+from typing import Any
+
+import typer
+
+from dnaml.cli import amounts
+from dnaml.cli.screen import Screen, table
+from dnaml.cli.verbs import verb
+
+app = typer.Typer()
+
+
+@verb(app, example="dnaml queue")
+def queue(screen: Screen) -> None:
+    """Show the jobs that have not ended, with their predicted start and end and a band of 10 to 90 %."""
+    if not (screen.state / "journal.sqlite").exists():
+        screen.answer({"engine_pid": None, "jobs": []}, f"no jobs in {screen.state}")
+        return
+    from dnaml.cli.forecast import forecast
+    from dnaml.cli.outlook import predictor_of
+    from dnaml.history import History
+
+    history = History.read(screen.state)
+    rows: list[dict[str, Any]] = []  # JSON values
+    for one in forecast(history, predictor_of(screen.state), time.time()):
+        view = history.jobs[one.job_id]
+        rows.append(
+            {
+                "id": one.job_id,
+                "name": view.job.name or view.computation.kernel,
+                "state": view.state.value,
+                "resource_id": one.resource_id,
+                "start_in_s": max(0.0, one.start_in_s[1]),
+                "end_in_s_p10": one.end_in_s[0],
+                "end_in_s": one.end_in_s[1],
+                "end_in_s_p90": one.end_in_s[2],
+                "why": one.reason,
+            }
+        )
+    pid = engine_pid(screen)
+    columns = ("id", "name", "state", "resource", ">starts in", ">ends in", ">p10", ">p90", "why")
+    shown = [
+        (
+            row["id"],
+            row["name"],
+            row["state"],
+            row["resource_id"] or amounts.UNKNOWN,
+            "now" if row["start_in_s"] == 0 else amounts.seconds(row["start_in_s"]),
+            amounts.seconds(row["end_in_s"]),
+            amounts.seconds(row["end_in_s_p10"]),
+            amounts.seconds(row["end_in_s_p90"]),
+            row["why"],
+        )
+        for row in rows
+    ]
+    stands = f"the engine is process {pid}" if pid else "no engine runs: dnaml submit --resume goes on with these"
+    value = {"engine_pid": pid, "jobs": rows}
+    screen.answer(value, *([table("", columns, shown), stands] if rows else ["nothing waits and nothing runs"]))
+
+
+def engine_pid(screen: Screen) -> int | None:
+    """Return the process id of the engine that holds the state folder, None where none does."""
+    import fcntl
+
+    try:
+        with (screen.state / "engine.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(lock.read(32) or 0) or None
+    except FileNotFoundError:
+        return None
+    return None
