@@ -114,14 +114,16 @@ class Computation:
     checkpointable: bool = False
 
     def __post_init__(self) -> None:
-        """Raise InputError on an empty id or a size that is not a number."""
+        """Raise InputError on an empty id, or on a number that is not finite or counts less than nothing."""
         if not self.id:
             raise InputError("computation id must not be empty")
-        for name, value in self.size.items():
-            if not math.isfinite(value):
-                raise InputError(f"{self.id}: size {name} must be finite, got {value}")
-        if self.memory_bytes is not None and self.memory_bytes < 0:
-            raise InputError(f"{self.id}: memory_bytes must not be negative, got {self.memory_bytes}")
+        for what, numbers in (("size", self.size), ("demand", self.demand)):
+            for name, value in numbers.items():
+                if not math.isfinite(value):
+                    raise InputError(f"{self.id}: {what} {name} must be finite, got {value}")
+        for name, count in (("memory_bytes", self.memory_bytes), ("input_bytes", self.input_bytes)):
+            if count is not None and count < 0:
+                raise InputError(f"{self.id}: {name} must not be negative, got {count}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
