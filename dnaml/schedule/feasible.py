@@ -6,6 +6,7 @@ computed at once, in microseconds where no job has constraints; a reason is put 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +58,9 @@ class Feasibility:
         return "; ".join(texts[:_SHOWN] + more)
 
 
+@lru_cache(maxsize=1)
 def feasibility(problem: Problem) -> Feasibility:
-    """Return which pairs [J, R] of the problem are allowed."""
+    """Return which pairs [J, R] of the problem are allowed; the newest answer is kept."""
     prediction = problem.prediction
     matrix: BoolArray = prediction.feasible & np.isfinite(prediction.runtime_s.values).all(axis=-1)  # [J, R]
     needs = computations_of(problem)
@@ -78,9 +80,8 @@ def feasibility(problem: Problem) -> Feasibility:
 def computations_of(problem: Problem) -> list[Computation]:
     """Return the computation of each job [J]: the one in its place where the two tuples run alike, else by id."""
     aligned = list(problem.computations)
-    if len(aligned) == len(problem.jobs):
-        if all(c.id == job.computation_id for c, job in zip(aligned, problem.jobs, strict=True)):
-            return aligned
+    if [c.id for c in aligned] == [job.computation_id for job in problem.jobs]:
+        return aligned
     by_id = {computation.id: computation for computation in problem.computations}
     return [by_id[job.computation_id] for job in problem.jobs]
 

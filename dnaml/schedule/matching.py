@@ -24,7 +24,7 @@ from dnaml.schedule.objective import (
     shares_of,
     terms,
 )
-from dnaml.schedule.queues import Choice, completions, figures, plan_of
+from dnaml.schedule.queues import Choice, completions, copies_of, figures, plan_of
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ class MatchingPolicy:
             elif found.exact and view.uniform:
                 bound = found.total / len(rows)
             choices += level
-        copies = _replicas(problem, view, choices)
+        copies = copies_of(problem, view.allowed, view.pairs.runtime_s, choices)
         return view.plan(choices + copies, bound=None if copies else bound)
 
 
@@ -150,7 +150,7 @@ class _View:
             choices = self._by_deadline(choices, free_in_s)
         if len(choices) == 1:
             return choices
-        starts, _ = completions(choices, self.pairs.runtime_s, free_in_s, self.slots.tolist())
+        starts, _ = completions(self.problem, choices, self.pairs.runtime_s, free_in_s)
         by_start = sorted(range(len(choices)), key=starts.__getitem__)
         if found.identical:  # any two may swap: first come, first started
             return [(j, choices[i][1]) for j, i in zip(rows.tolist(), by_start, strict=True)]
@@ -180,7 +180,7 @@ class _View:
     def plan(self, choices: list[Choice], *, bound: float | None) -> Plan:
         """Return the plan with its score: J and its parts as means over the placed jobs."""
         problem, pairs = self.problem, self.pairs
-        starts, ends = completions(choices, pairs.runtime_s, problem.free_in_s, self.slots.tolist())
+        starts, ends = completions(problem, choices, pairs.runtime_s)
         j, r = (np.array(axis, dtype=np.int64) for axis in zip(*choices, strict=True)) if choices else _NOTHING
         latency = float((self.latency[j, 0] * np.array(ends)).mean()) if choices else 0.0
         fixed = float(self.fixed[j, r].mean()) if choices else 0.0
@@ -217,27 +217,3 @@ def _least_mean_jct_s(problem: Problem, allowed: BoolArray, runtime_s: FloatArra
 
 def _slots(problem: Problem) -> IntArray:
     return np.array([resource.slots for resource in problem.resources], dtype=np.int64)
-
-
-def _replicas(problem: Problem, view: _View, choices: list[Choice]) -> list[Choice]:
-    """Return the further copies that jobs ask for: each on a resource of its own, other domains first, soonest end."""
-    wanting = [choice for choice in choices if problem.jobs[choice[0]].resilience.replicas > 1]
-    if not wanting:
-        return []
-    free = list(problem.free_in_s)
-    for j, r in choices:
-        free[r] += view.pairs.runtime_s[j, r] / view.slots[r]
-    copies = []
-    for j, first in wanting:
-        taken = {first}
-        for _ in range(problem.jobs[j].resilience.replicas - 1):
-            candidates = [r for r in np.flatnonzero(view.allowed[j]).tolist() if r not in taken]
-            if not candidates:
-                break
-            domains = {problem.resources[r].domain for r in taken}
-            end_s = [free[r] + view.pairs.runtime_s[j, r] for r in range(len(free))]
-            best = min(candidates, key=lambda r: (problem.resources[r].domain in domains, end_s[r], r))
-            free[best] += view.pairs.runtime_s[j, best] / view.slots[best]
-            taken.add(best)
-            copies.append((j, best))
-    return copies

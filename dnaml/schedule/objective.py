@@ -114,25 +114,32 @@ class Outcome:
     objective: float
 
 
+@lru_cache(maxsize=1)
 def terms(problem: Problem) -> Terms:
-    """Return every term of J for every pair, each job judged against its own best feasible resource."""
+    """Return every term of J for every pair, each job judged against its own best feasible resource.
+
+    The newest answer is kept: who plans and who explains the plan ask for the same one.
+    """
     feasible = feasibility(problem)
     allowed = feasible.matrix
     pairs = expected(problem)
-    wait_s = problem.free_in_s[None, :]
+    wait_s = np.empty(allowed.shape)
+    wait_s[:] = problem.free_in_s
     shares = shares_of(problem)
     references = best_of_each(pairs, allowed, wait_s)
+    score = fixed_terms(pairs, allowed, shares, references)
+    score += (shares.latency / references.jct_s) * (pairs.runtime_s + wait_s)
     late = late_shares(problem, wait_s)
-    latency = shares.latency / references.jct_s * (pairs.runtime_s + wait_s)
-    score = latency + fixed_terms(pairs, allowed, shares, references) + WEIGHING.late * late
+    score += WEIGHING.late * late
+    score[~allowed] = np.inf
     return Terms(
         feasible=feasible,
         runtime_s=pairs.runtime_s,
-        wait_s=np.broadcast_to(wait_s, allowed.shape),
+        wait_s=wait_s,
         cost_usd=pairs.cost_usd,
         risk=-np.expm1(-pairs.risk),
-        late=np.broadcast_to(late, allowed.shape),
-        score=np.where(allowed, score, np.inf),
+        late=late,
+        score=score,
     )
 
 
@@ -213,11 +220,11 @@ def _mean_or_one(least: FloatArray) -> float:
 def fixed_terms(pairs: Expected, allowed: BoolArray, shares: Shares, references: References) -> FloatArray:
     """Return the part of J [J, R] that no queue changes: tail, cost, resilience and energy."""
     total = (WEIGHING.risk * shares.latency / references.jct_s) * pairs.tail_s
-    total += (shares.cost / references.cost_usd) * _known(pairs.cost_usd, allowed)
+    total += (shares.cost / references.cost_usd) * known_or_dearest(pairs.cost_usd, allowed)
     if not _is_zero(shares.resilience):
         total += (shares.resilience / references.risk) * pairs.risk
     if not _is_zero(shares.energy):
-        total += (shares.energy / references.energy_j) * _known(pairs.energy_j, allowed)
+        total += (shares.energy / references.energy_j) * known_or_dearest(pairs.energy_j, allowed)
     return total
 
 
@@ -225,7 +232,7 @@ def _is_zero(share: Broadcast) -> bool:
     return isinstance(share, float) and share == 0.0
 
 
-def _known(values: FloatArray, allowed: BoolArray) -> FloatArray:
+def known_or_dearest(values: FloatArray, allowed: BoolArray) -> FloatArray:
     """Return the values with each NaN replaced by the dearest known allowed one of its row, 0 where none is."""
     unknown = np.isnan(values)
     if not unknown.any():
@@ -235,15 +242,12 @@ def _known(values: FloatArray, allowed: BoolArray) -> FloatArray:
 
 
 def late_shares(problem: Problem, wait_s: FloatArray) -> FloatArray:
-    """Return P(T + wait > deadline): [J, R], or [1, 1] of 0 where no job has a deadline. `wait_s` is [J or 1, R]."""
-    if all(job.constraints.deadline_s is None for job in problem.jobs):
-        return np.zeros((1, 1))
-    late = np.zeros((len(problem.jobs), len(problem.resources)))
-    waits = np.broadcast_to(wait_s, late.shape)
+    """Return P(T + wait > deadline) [J, R], 0 for jobs without a deadline."""
+    late = np.zeros(wait_s.shape)
     for j, job in enumerate(problem.jobs):
-        left_s = time_left_s(problem, job)
-        for r in range(late.shape[1]):
-            late[j, r] = exceeds(problem.prediction.runtime_s, j, r, left_s - waits[j, r])
+        if job.constraints.deadline_s is not None:
+            left_s = time_left_s(problem, job)
+            late[j] = [exceeds(problem.prediction.runtime_s, j, r, left_s - wait) for r, wait in enumerate(wait_s[j])]
     return late
 
 
