@@ -1,0 +1,1 @@
+"""One runnable module per claim: `python -m benchmarks.NAME [--quick] [--json]`, all in the form of `report`."""

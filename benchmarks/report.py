@@ -1,0 +1,163 @@
+"""The one form of a benchmark's answer: rows with their bar and their peer, the machine, the commit.
+
+A module calls `main(NAME, measure)`, where `measure(quick)` returns rows. The table is for people, `--json` for
+programs; a row that could not run says why and never passes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("numpy", "scipy", "torch", "psutil", "scikit-learn")
+
+
+class Op(Enum):
+    """Is the side of the bar on which a value must lie."""
+
+    AT_MOST = "<="  # smaller is better
+    AT_LEAST = ">="  # larger is better
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure. `id` is that of the claim, with a dot where it has several figures; `bar` is the one asked, never a
+    looser one, and None for a figure that stands beside; `value` is None if it could not be measured, and `note` says
+    why."""
+
+    id: str
+    metric: str
+    value: float | None
+    unit: str
+    op: Op = Op.AT_MOST
+    bar: float | None = None
+    peer: str | None = None
+    peer_value: float | None = None
+    note: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether the value was measured and lies on the right side of its bar, if it has one."""
+        if self.value is None or self.value != self.value:
+            return False
+        if self.bar is None:
+            return True
+        return self.value <= self.bar if self.op is Op.AT_MOST else self.value >= self.bar
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row with the keys of the one form."""
+        return {
+            "id": self.id,
+            "metric": self.metric,
+            "value": self.value if self.value == self.value else None,
+            "unit": self.unit,
+            "op": self.op.value,
+            "bar": self.bar,
+            "peer": self.peer,
+            "peer_value": self.peer_value,
+            "pass": self.passes,
+            "note": self.note,
+        }
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on: processor, cores, memory, load now, system, Python and package versions."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+    }
+
+
+def commit() -> str:
+    """Return the checkout's commit, with `-dirty` if tracked files differ from it, or `unknown` outside of git."""
+    folder = Path(__file__).resolve().parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def document(name: str, rows: Sequence[Row], *, seeds: Sequence[int] = (), quick: bool = False) -> dict[str, Any]:
+    """Return the whole answer as one object that JSON can hold."""
+    return {
+        "name": name,
+        "commit": commit(),
+        "machine": machine(),
+        "seeds": list(seeds),
+        "quick": quick,
+        "rows": [row.as_json() for row in rows],
+    }
+
+
+def table(name: str, rows: Sequence[Row], *, quick: bool = False) -> str:
+    """Return the answer as text for people, one line a row, notes below their row."""
+    cells = [("", "id", "metric", "value", "bar", "peer"), *map(_cells, rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(6)]
+    title = f"benchmarks.{name}" + (" (quick: less data than the full run)" if quick else "")
+    lines = [title, "  ".join(text.ljust(width) for text, width in zip(cells[0], widths, strict=True)).rstrip()]
+    for row, line in zip(rows, cells[1:], strict=True):
+        lines.append("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        if row.note:
+            lines.append(f"      {row.note}")
+    here = machine()
+    lines.append(f"{here['cpu']}, {here['cores']} cores, load {here['load_1min']}, commit {commit()}")
+    return "\n".join(lines)
+
+
+def main(
+    name: str,
+    measure: Callable[[bool], Sequence[Row]],
+    arguments: Sequence[str] | None = None,
+    *,
+    seeds: Sequence[int] = (),
+) -> int:
+    """Run a benchmark from the command line, print its answer and return the exit code: 0 once it has measured."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser.add_argument("--quick", action="store_true", help="every row on less data, in at most 10 minutes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    rows = measure(options.quick)
+    if options.json:
+        json.dump(document(name, rows, seeds=seeds, quick=options.quick), sys.stdout, indent=1, allow_nan=False)
+        print()
+    else:
+        print(table(name, rows, quick=options.quick))
+    return 0
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    mark = "ok" if row.passes and row.bar is not None else "" if row.passes else "MISS"
+    value = "not run" if row.value is None else f"{row.value:.4g} {row.unit}"
+    bar = "" if row.bar is None else f"{row.op.value} {row.bar:.4g}"
+    peer = "" if row.peer is None else row.peer if row.peer_value is None else f"{row.peer} {row.peer_value:.4g}"
+    return mark, row.id, row.metric, value, bar, peer
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
