@@ -53,23 +53,28 @@ class Pool:
         if lane is None:
             self.lanes[resource.id] = Lane(resource)
         else:
+            self._count(lane, -1)
             lane.resource = resource
+            self._count(lane, +1)
         self._resources = None
 
     def down(self, resource_id: str) -> None:
         """Forget a resource; the attempts on it report their own end and no longer count."""
         lane = self.lanes.pop(resource_id, None)
         if lane is not None:
-            self._busy[lane.resource.domain] -= min(len(lane.running), lane.resource.slots)
+            self._count(lane, -1)
         self._resources = None
+
+    def _count(self, lane: Lane, sign: int) -> None:
+        """Add what is in a lane's slots to what is busy in its domain, or take it away."""
+        domain = lane.resource.domain
+        self._busy[domain] = self._busy.get(domain, 0) + sign * min(len(lane.running), lane.resource.slots)
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """Return the resources that are up, in order of arrival."""
         if self._resources is None:
             self._resources = tuple(lane.resource for lane in self.lanes.values())
-            for resource in self._resources:
-                self._busy.setdefault(resource.domain, 0)
         return self._resources
 
     def has_room(self, lane: Lane) -> bool:

@@ -1,0 +1,200 @@
+"""What the tests of the controller share: a predictor of stated runtimes, and a desk that tells events and keeps notes.
+
+The policy is the real one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dnaml.core import events as ev
+from dnaml.core.attempt import AttemptState, Checkpoint, JobState, Stored, Usage
+from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt, StopAttempt
+from dnaml.core.plan import IntArray
+from dnaml.core.prediction import LEVELS, Prediction, Quantiles
+from dnaml.core.protocols import Run
+from dnaml.core.resource import Resource
+from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
+from dnaml.schedule.controller import Controller
+from dnaml.schedule.matching import MatchingPolicy
+from dnaml.schedule.planning import ControllerSettings
+
+LATENCY = Objective.of("min_latency")
+NO_LIMITS = Constraints()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedPredictor:
+    """Predicts a stated runtime for each resource (1 s where none is stated), and keeps what it was taught."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    taught: tuple[tuple[Run, ...], ...] = ()
+
+    @property
+    def version(self) -> str:
+        return f"stated-{len(self.taught)}"
+
+    def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
+        row = np.array([self.seconds.get(resource.id, 1.0) for resource in resources])
+        values = np.broadcast_to(row[None, :, None], (len(computations), len(resources), len(LEVELS))).copy()
+        runtime_s = Quantiles(levels=np.array(LEVELS), values=values)
+        return Prediction(
+            runtime_s=runtime_s,
+            cost_usd=runtime_s,
+            feasible=np.ones(values.shape[:2], dtype=bool),
+            hazard_per_h=np.zeros(len(resources)),
+            path=self.version,
+        )
+
+    def updated(self, runs: Sequence[Run]) -> "StatedPredictor":
+        return replace(self, taught=(*self.taught, tuple(runs)))
+
+    def shortlist(
+        self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
+    ) -> IntArray:
+        return np.argsort([self.seconds.get(resource.id, 1.0) for resource in resources], kind="stable")[:k]
+
+
+class Desk:
+    """Tells a controller events at moments that the test chooses, and keeps every command that came back."""
+
+    def __init__(
+        self,
+        *,
+        seconds: Mapping[str, float] | None = None,
+        objective: Objective = LATENCY,
+        **settings: object,
+    ) -> None:
+        self.predictor = StatedPredictor(seconds=seconds or {})
+        self.controller = Controller(
+            MatchingPolicy(),
+            self.predictor,
+            objective,
+            ControllerSettings(**settings),  # type: ignore[arg-type]  # the test names real settings
+        )
+        self.at_s = 0.0
+        self.said: list[Command] = []
+
+    def tell(self, *events: Event) -> list[Command]:
+        """Tell events, then Settled; return what came back."""
+        said = [command for event in events for command in self.controller.handle(event)]
+        said += self.controller.handle(ev.Settled(at_s=self.at_s))
+        self.said += said
+        return said
+
+    def after(self, seconds: float) -> "Desk":
+        """Let time go by."""
+        self.at_s += seconds
+        return self
+
+    # -- events as they come from a backend --------------------------------------------------------------------------
+
+    def up(self, *resources: str | Resource, slots: int = 1, domain: str = "local") -> list[Command]:
+        made = [r if isinstance(r, Resource) else Resource(id=r, slots=slots, domain=domain) for r in resources]
+        return self.tell(*(ev.ResourceUp(at_s=self.at_s, resource=resource) for resource in made))
+
+    def down(self, resource_id: str) -> list[Command]:
+        return self.tell(ev.ResourceDown(at_s=self.at_s, resource_id=resource_id, reason="gone"))
+
+    def submit(self, *jobs: str | Job, computation: Computation | None = None, **wanted: object) -> list[Command]:
+        made = [j if isinstance(j, Job) else job(j, at_s=self.at_s, **wanted) for j in jobs]
+        return self.tell(*(self.submitted(each, computation) for each in made))
+
+    def submitted(self, each: Job, computation: Computation | None = None) -> ev.Submitted:
+        what = computation or Computation(id=each.computation_id, kernel=each.computation_id)
+        return ev.Submitted(at_s=self.at_s, job=each, computation=what)
+
+    def cancel(self, job_id: str, *, running: bool = False) -> list[Command]:
+        return self.tell(ev.CancelRequested(at_s=self.at_s, job_id=job_id, running=running))
+
+    def began(self, *starts: StartAttempt) -> list[Command]:
+        return self.tell(*(started(start, self.at_s) for start in starts))
+
+    def sealed(self, start: StartAttempt, progress: float) -> list[Command]:
+        return self.tell(sealed(start, self.at_s, progress))
+
+    def ended(self, start: StartAttempt, outcome: AttemptState, error: str | None = None) -> list[Command]:
+        return self.tell(ended(start, self.at_s, outcome, error))
+
+    def done(self, *starts: StartAttempt) -> list[Command]:
+        return self.tell(*(ended(start, self.at_s, AttemptState.DONE) for start in starts))
+
+
+def job(
+    job_id: str,
+    *,
+    at_s: float = 0.0,
+    kernel: str = "sort",
+    priority: int = 0,
+    constraints: Constraints = NO_LIMITS,
+    **resilience: object,
+) -> Job:
+    """Return a job of one kernel; further names are those of Resilience."""
+    return Job(
+        id=job_id,
+        computation_id=kernel,
+        submitted_at_s=at_s,
+        priority=priority,
+        constraints=constraints,
+        resilience=Resilience(**resilience),  # type: ignore[arg-type]  # the test names real fields
+    )
+
+
+def started(start: StartAttempt, at_s: float) -> ev.AttemptStarted:
+    """Return the event that a worker began what a command asked for."""
+    attempt = start.attempt
+    return ev.AttemptStarted(
+        at_s=at_s, attempt_id=attempt.id, epoch=attempt.epoch, job_id=attempt.job_id, placement=attempt.placement
+    )
+
+
+def sealed(start: StartAttempt, at_s: float, progress: float) -> ev.CheckpointSealed:
+    """Return the event that an attempt's checkpoint is durable."""
+    attempt = start.attempt
+    checkpoint = Checkpoint(
+        id=f"{attempt.id}@{progress}", attempt_id=attempt.id, taken_at_s=at_s, progress=progress, size_bytes=1
+    )
+    return ev.CheckpointSealed(at_s=at_s, attempt_id=attempt.id, epoch=attempt.epoch, checkpoint=checkpoint)
+
+
+def ended(
+    start: StartAttempt, at_s: float, outcome: AttemptState, error: str | None = None, *, began: bool = True
+) -> ev.AttemptEnded:
+    """Return the event that an attempt ended; a DONE one left a result."""
+    done = outcome is AttemptState.DONE
+    return ev.AttemptEnded(
+        at_s=at_s,
+        attempt_id=start.attempt.id,
+        epoch=start.attempt.epoch,
+        outcome=outcome,
+        usage=Usage(wall_s=1.0),
+        error=error,
+        result=Stored(segment=1, offset=0, size_bytes=1, digest=start.attempt.id) if done else None,
+        began=began,
+    )
+
+
+def starts(said: Iterable[Command]) -> list[StartAttempt]:
+    """Return the commands that start something."""
+    return [command for command in said if isinstance(command, StartAttempt)]
+
+
+def where(said: Iterable[Command]) -> list[tuple[str, str]]:
+    """Return (attempt, resource) of everything that is started."""
+    return [(command.attempt.id, command.attempt.placement.resource_id) for command in starts(said)]
+
+
+def stops(said: Iterable[Command]) -> list[str]:
+    """Return the attempts that are asked to stop."""
+    return [command.attempt_id for command in said if isinstance(command, StopAttempt)]
+
+
+def ends(said: Iterable[Command]) -> list[tuple[str, JobState]]:
+    """Return how jobs end."""
+    return [(command.job_id, command.state) for command in said if isinstance(command, EndJob)]
+
+
+def reasons(said: Iterable[Command]) -> list[tuple[str, str]]:
+    """Return why jobs wait."""
+    return [(command.job_id, command.reason) for command in said if isinstance(command, Explain)]
