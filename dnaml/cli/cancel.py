@@ -23,10 +23,9 @@ def cancel(
     wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for its end.")] = 10.0,
 ) -> int:
     """Ask that a job end without a result; exit code 1 if it has not ended after the wait."""
-    from dnaml.cli.job_rows import OVER
-    from dnaml.history import History
+    from dnaml.cli.job_rows import OVER, history_now
 
-    view = History.read(screen.state).job(job_id)
+    view = history_now(screen.state).job(job_id)
     if view.state in OVER:
         raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
     _ask(screen.state, view.id)
@@ -34,7 +33,7 @@ def cancel(
     with screen.working(f"waiting for the end of {view.id}"):
         while view.state not in OVER and time.monotonic() < until_s:
             time.sleep(_LOOK_EVERY_S)
-            view = History.read(screen.state).job(view.id)
+            view = history_now(screen.state).job(view.id)
     over = view.state in OVER
     line = (
         f"{view.id} is {view.state.value}" if over else f"{view.id} was asked to stop and is still {view.state.value}"

@@ -46,16 +46,16 @@ def run_to_end(screen: Screen, work: "Work", pool: Sequence[Resource], *, out: B
 
 def finish_unfinished(screen: Screen) -> int:
     """Run an engine until no job of the state folder is left unfinished; exit code 1 if one of them failed."""
+    from dnaml.cli.job_rows import history_now
     from dnaml.cli.pool import drivable, known_resources
-    from dnaml.history import History
 
-    waiting = _unfinished(History.read(screen.state))
+    waiting = _unfinished(history_now(screen.state))
     if waiting:
         pool = drivable(known_resources(screen.state))
         with _engine(screen, pool, None), screen.working(f"going on with {len(waiting)} jobs"):
-            while any(job_id in waiting for job_id in _unfinished(History.read(screen.state))):
+            while any(job_id in waiting for job_id in _unfinished(history_now(screen.state))):
                 time.sleep(2 * _LOOK_EVERY_S)
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     rows = [job_row(history.jobs[job_id], history) for job_id in waiting]
     screen.answer(rows, *((job_table(rows),) if rows else ("nothing was left unfinished",)))
     return int(any(row.state == JobState.FAILED.value for row in rows))
@@ -76,10 +76,10 @@ def _unfinished(history: Any) -> set[str]:  # a History, imported late
 
 def _tell_of_others(screen: Screen) -> None:
     """Say that jobs of earlier runs share the engine: it took them up when it opened the journal."""
-    from dnaml.history import History
+    from dnaml.cli.job_rows import history_now
 
     with contextlib.suppress(StateFolderError):  # no journal yet
-        others = _unfinished(History.read(screen.state))
+        others = _unfinished(history_now(screen.state))
         if others:
             screen.note(f"{len(others)} unfinished jobs of earlier runs go on meanwhile; --resume waits for them")
 
@@ -123,9 +123,9 @@ def _error_of(future: "Future[Any]") -> BaseException | None:
 
 
 def _sum_up(screen: Screen, job_id: str, future: "Future[Any] | None", error: BaseException | None) -> int:
-    from dnaml.history import History
+    from dnaml.cli.job_rows import history_now
 
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     row = job_row(history.job(job_id), history)
     result = future.result() if future is not None else None
     value = {"job": row, "result": _plain(result), "error": _line(error) if error else None}

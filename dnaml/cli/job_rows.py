@@ -1,12 +1,15 @@
 """One job of the history as a row: what `status`, `queue` and `submit` print of it."""
 
+import fcntl
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import table
-from dnaml.core.attempt import JobState, Usage
+from dnaml.core.attempt import AttemptState, JobState, Usage
 from dnaml.core.resource import Resource
 
 if TYPE_CHECKING:
@@ -51,6 +54,50 @@ class JobRow:
     price_date: str | None
     attempts: int
     error: str | None
+
+
+def history_now(state: Path) -> "History":
+    """Return the jobs of a state folder; where no engine holds it, what was running is not running any more."""
+    from dnaml.history import History
+
+    history = History.read(state)
+    if engine_pid(state) is None:
+        for view in history.jobs.values():
+            if view.state is JobState.RUNNING:
+                view.state = JobState.RECOVERING
+                for attempt in view.attempts:
+                    if attempt.state is AttemptState.RUNNING:
+                        attempt.state, attempt.error = AttemptState.LOST, "its engine ended"
+    return history
+
+
+def engine_pid(state: Path) -> int | None:
+    """Return the process id of the engine that holds a state folder, None where none does.
+
+    The lock is tried only where the process it names is there, so that looking never keeps an engine from starting.
+    """
+    try:
+        with (state / "engine.lock").open("rb") as lock:
+            pid = int(lock.read(32) or 0)
+            if not pid or not _is_there(pid):
+                return None
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return pid
+    except FileNotFoundError:
+        return None
+    return None
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def job_row(view: "JobView", history: "History") -> JobRow:

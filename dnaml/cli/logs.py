@@ -25,9 +25,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
 ) -> None:
     """Print what a job wrote to its output and error streams."""
-    from dnaml.history import History
+    from dnaml.cli.job_rows import history_now
 
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     view = history.job(job_id)
     if screen.as_json:
         text = b"".join(history.log(view)).decode("utf-8", "replace")
@@ -47,10 +47,9 @@ class Tail:
 
     def copy(self) -> bool:
         """Copy what is new; return whether more may come."""
-        from dnaml.cli.job_rows import OVER
-        from dnaml.history import History
+        from dnaml.cli.job_rows import OVER, history_now
 
-        history = History.read(self._state)
+        history = history_now(self._state)
         view: JobView = history.job(self._job_id)
         over = view.state in OVER
         written = b"".join(history.log(view))

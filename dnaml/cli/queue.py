@@ -19,10 +19,10 @@ def queue(screen: Screen) -> None:
         screen.answer({"engine_pid": None, "jobs": []}, f"no jobs in {screen.state}")
         return
     from dnaml.cli.forecast import forecast
+    from dnaml.cli.job_rows import engine_pid, history_now
     from dnaml.cli.outlook import predictor_of
-    from dnaml.history import History
 
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     rows: list[dict[str, Any]] = []  # JSON values
     for one in forecast(history, predictor_of(screen.state), time.time()):
         view = history.jobs[one.job_id]
@@ -39,7 +39,7 @@ def queue(screen: Screen) -> None:
                 "why": one.reason,
             }
         )
-    pid = engine_pid(screen)
+    pid = engine_pid(screen.state)
     columns = ("id", "name", "state", "resource", ">starts in", ">ends in", ">p10", ">p90", "why")
     shown = [
         (
@@ -58,18 +58,3 @@ def queue(screen: Screen) -> None:
     stands = f"the engine is process {pid}" if pid else "no engine runs: dnaml submit --resume goes on with these"
     value = {"engine_pid": pid, "jobs": rows}
     screen.answer(value, *([table("", columns, shown), stands] if rows else ["nothing waits and nothing runs"]))
-
-
-def engine_pid(screen: Screen) -> int | None:
-    """Return the process id of the engine that holds the state folder, None where none does."""
-    import fcntl
-
-    try:
-        with (screen.state / "engine.lock").open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(lock.read(32) or 0) or None
-    except FileNotFoundError:
-        return None
-    return None

@@ -35,14 +35,18 @@ class Screen:
             self.line(to_json(value))
             return
         console = self._console()
-        with _reader_may_leave():
+        with console.capture() as captured:  # rich itself would end the process when the reader has left
             for one in shown:
                 console.print(one)
+        self._write(captured.get())
 
     def line(self, text: str) -> None:
         """Print one line on standard output at once."""
+        self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
         with _reader_may_leave():
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
 
     def note(self, text: str) -> None:

@@ -18,8 +18,7 @@ def status(
     limit: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 50,
 ) -> None:
     """Show jobs, or one job with its attempts; no engine is needed."""
-    from dnaml.cli.job_rows import job_row, job_table
-    from dnaml.history import History
+    from dnaml.cli.job_rows import history_now, job_row, job_table
 
     if job_id is not None:
         _one(screen, job_id)
@@ -27,17 +26,16 @@ def status(
     if not (screen.state / "journal.sqlite").exists():
         screen.answer([], f"no jobs in {screen.state}")
         return
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     rows = [job_row(view, history) for view in list(history.jobs.values())[-limit:]]
     screen.answer(rows, job_table(rows), f"{len(rows)} of {len(history.jobs)} jobs")
 
 
 def _one(screen: Screen, job_id: str) -> None:
-    from dnaml.cli.job_rows import attempt_row, attempt_table, job_row, job_table
+    from dnaml.cli.job_rows import attempt_row, attempt_table, history_now, job_row, job_table
     from dnaml.core.errors import NotFoundError
-    from dnaml.history import History
 
-    history = History.read(screen.state)
+    history = history_now(screen.state)
     view = history.job(job_id)
     row = job_row(view, history)
     tries = [attempt_row(attempt, history.resources) for attempt in view.attempts]
