@@ -27,7 +27,7 @@ def compute_probes() -> list[Probe]:
         Probe(key="vector_exp_per_s", setup=_exponentials),
         Probe(key="sort_items_per_s", setup=_sorting),
         Probe(key="hash_bytes_per_s", setup=_hashing),
-        Probe(key="python_ops_per_s", setup=_python_loop),
+        Probe(key="python_ops_per_s", setup=python_loop),
     ]
 
 
@@ -123,7 +123,7 @@ def _hashing(stack: ExitStack) -> Step:
     return step
 
 
-def _python_loop(stack: ExitStack) -> Step:
+def python_loop(stack: ExitStack) -> Step:
     """Run the interpreter: one multiply-add on small integers an iteration."""
 
     def step() -> float:

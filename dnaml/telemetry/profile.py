@@ -4,6 +4,7 @@
 run on one core, because a slot of a resource is one core.
 """
 
+import argparse
 import json
 import math
 import os
@@ -58,9 +59,10 @@ def profile_resource(
 ) -> Resource:
     """Return the resource with its spec measured by micro-probes: about 4 s on a quiet machine.
 
-    `target` is "local" (one core of this machine) or a Resource, whose `environment` holds in the probing process and
-    whose declared fields win over measured ones. `folder` is where the disk is probed. `admit` gets the id of the
-    probing process before it measures, for example to put it under the resource's CPU quota.
+    `target` is "local" (one core of this machine) or a local Resource, a CPU's core or an NVIDIA GPU (see
+    `telemetry.gpu`); its `environment` holds in the probing process, its declared fields win over measured ones.
+    `folder` is where the disk is probed. `admit` gets the id of the probing process before it measures, for example
+    to put it under the resource's CPU quota.
 
     >>> profile_resource("local").spec["fp64_flop_per_s"] > 1e8  # doctest: +SKIP
     True
@@ -68,8 +70,11 @@ def profile_resource(
     if isinstance(target, str) and target != "local":
         raise InputError(f"profile_resource: target must be 'local' or a Resource, got {target!r}")
     declared = target if isinstance(target, Resource) else Resource(id="local", domain=platform.node() or "local")
-    if declared.site is not Site.LOCAL:
-        raise InputError(f"{declared.id}: only local resources can be probed here, site is {declared.site.value}")
+    if declared.site is not Site.LOCAL or declared.kind not in (Kind.CPU, Kind.GPU):
+        place = f"{declared.kind.value} at {declared.site.value}"
+        raise InputError(
+            f"{declared.id}: only local CPUs and GPUs can be probed, got {place}; it keeps what is declared"
+        )
     measured = _probe_in_process(declared, folder, admit)
     return _described(declared, measured)
 
@@ -89,7 +94,18 @@ def probe_score(resource: Resource) -> float:
     return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
-def measure_here(folder: Path | None = None) -> dict[str, object]:
+def measure_device(device: str) -> dict[str, object]:
+    """Return spec and refusals of one torch device of this process, `cuda:0` for the first GPU it sees."""
+    from dnaml.telemetry import probe_gpu, probe_io, probes
+
+    on_host = [probe for probe in probe_io.io_probes() if probe.key in ("latency_s", "startup_s")]
+    readings, refused = probes.run([*probe_gpu.gpu_probes(device), *on_host])
+    if "fp32_flop_per_s" in readings:
+        readings["flops_are_from_sheet"] = 0.0
+    return {"spec": readings, "refused": refused}
+
+
+def measure_core(folder: Path | None = None) -> dict[str, object]:
     """Return spec, unit type, description and refusals of this process's core, under this process's environment."""
     from dnaml.telemetry import probe_compute, probe_io, probe_memory, probes
 
@@ -113,8 +129,10 @@ def _probe_in_process(
 ) -> dict[str, object]:
     """Run the probing process and return what it printed; its standard input holds it back until it is admitted."""
     command = [sys.executable, "-m", "dnaml.telemetry.profile", "--json"]
+    if resource.kind is Kind.GPU:
+        command += ["--device", "cuda:0"]
     if folder is not None:
-        command.append(str(folder))
+        command += ["--folder", str(folder)]
     process = subprocess.Popen(
         command,
         env={**os.environ, **ONE_THREAD, **resource.environment},
@@ -145,16 +163,19 @@ def _described(declared: Resource, measured: Mapping[str, object]) -> Resource:
     found = measured["spec"]
     assert isinstance(found, dict)
     spec = {key: float(value) for key, value in found.items()}
+    unit_type, memory_bytes = declared.unit_type, declared.memory_bytes
+    if declared.kind is not Kind.GPU:
+        unit_type = unit_type or UnitType(measured["unit_type"])
+        memory_bytes = memory_bytes or int(psutil.virtual_memory().total)
     return replace(
         declared,
-        kind=Kind.CPU,
-        unit_type=declared.unit_type or UnitType(measured["unit_type"]),
-        memory_bytes=declared.memory_bytes or int(psutil.virtual_memory().total),
+        unit_type=unit_type,
+        memory_bytes=memory_bytes,
         startup_s=_first(declared.startup_s, spec.get("startup_s")),
         latency_s=_first(declared.latency_s, spec.get("latency_s")),
         power_w=_first(declared.power_w, spec.get("power_w")),
-        spec={**spec, **declared.spec} if not _probed(declared) else {**declared.spec, **spec},
-        description=declared.description or str(measured["description"]),
+        spec={**declared.spec, **spec} if _is_provisional(declared) else {**spec, **declared.spec},
+        description=declared.description or str(measured.get("description", "")),
     )
 
 
@@ -162,16 +183,21 @@ def _first(declared: float | None, measured: float | None) -> float | None:
     return measured if declared is None else declared
 
 
-def _probed(resource: Resource) -> bool:
-    """Tell a resource profiled before, whose numbers a new profile replaces, from one whose numbers were declared."""
-    return "contention" in resource.spec
+def _is_provisional(resource: Resource) -> bool:
+    """Tell numbers that a new profile replaces, an older profile's or a sheet's, from declared ones, which stay."""
+    return "startup_s_spread" in resource.spec or "flops_are_from_sheet" in resource.spec
 
 
 def main(arguments: list[str]) -> int:
     """Wait for a line on standard input, measure, print one JSON object."""
-    folders = [Path(a) for a in arguments if a != "--json"]
+    parser = argparse.ArgumentParser(prog="python -m dnaml.telemetry.profile")
+    parser.add_argument("--json", action="store_true", help="print JSON, the only form there is")
+    parser.add_argument("--folder", type=Path, help="where the disk is probed; the temporary folder by default")
+    parser.add_argument("--device", help="probe this torch device instead of a core")
+    options = parser.parse_args(arguments)
     sys.stdin.readline()
-    sys.stdout.write(json.dumps(measure_here(folders[0] if folders else None)) + "\n")
+    measured = measure_device(options.device) if options.device else measure_core(options.folder)
+    sys.stdout.write(json.dumps(measured) + "\n")
     return 0
 
 

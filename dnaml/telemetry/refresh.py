@@ -1,0 +1,121 @@
+"""The periodic refresh of what changes about a resource: load, temperature, contention, free memory, availability.
+
+Costs about 25 ms of one core a resource and refresh. The error rate comes from the journal, so the caller gives it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from dnaml.core.types import Kind, Resource, ResourceState, Site
+from dnaml.telemetry import host, nvml
+from dnaml.telemetry.probe_compute import python_loop
+from dnaml.telemetry.probes import Clock, measure
+
+_LOG = logging.getLogger(__name__)
+_PROBE_S, _PROBE_LIMIT_S = 0.02, 0.2
+_LOAD_WINDOW_S = 0.1
+
+ErrorRate = Callable[[str], float | None]
+"""Returns the share of ended attempts that a resource lost, by its id; None where it has had none."""
+
+
+def refreshed(resource: Resource, *, at_s: float, error_rate: float | None = None) -> ResourceState:
+    """Return the state of a resource now; what cannot be read from here (a remote or declared one) is None."""
+    if resource.site is not Site.LOCAL:
+        return ResourceState(resource_id=resource.id, at_s=at_s, error_rate=error_rate)
+    if resource.kind is Kind.GPU:
+        return _gpu_state(resource, at_s, error_rate)
+    return ResourceState(
+        resource_id=resource.id,
+        at_s=at_s,
+        load=psutil.cpu_percent(interval=_LOAD_WINDOW_S) / 100.0,
+        contention=contention(),
+        temperature_c=host.hottest_c(),
+        free_memory_bytes=int(psutil.virtual_memory().available),
+        error_rate=error_rate,
+    )
+
+
+def contention() -> float:
+    """Return elapsed over processor time of a short probe on this thread: 1 when it has its core to itself."""
+    with ExitStack() as stack:
+        repeat = measure(python_loop(stack), Clock.CPU, _PROBE_S, _PROBE_LIMIT_S)
+    return max(1.0, repeat.wall_s / max(repeat.cpu_s, 1e-9))
+
+
+def _gpu_state(resource: Resource, at_s: float, error_rate: float | None) -> ResourceState:
+    """Return a GPU's state; one that NVML no longer shows is not available."""
+    told = nvml.state_of(int(resource.spec.get("gpu_index", 0)))
+    free_bytes = told.get("memory_free_bytes")
+    return ResourceState(
+        resource_id=resource.id,
+        at_s=at_s,
+        available=bool(told),
+        load=told.get("busy_share"),
+        temperature_c=told.get("temperature_c"),
+        free_memory_bytes=None if free_bytes is None else int(free_bytes),
+        error_rate=error_rate,
+    )
+
+
+class Refresher:
+    """A thread that hands the state of each resource to `publish`, at once and then every `period_s`."""
+
+    def __init__(
+        self,
+        resources: Callable[[], Sequence[Resource]],
+        publish: Callable[[ResourceState], None],
+        *,
+        period_s: float = 300.0,
+        error_rate: ErrorRate = lambda resource_id: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing runs before `start`."""
+        self._resources = resources
+        self._publish = publish
+        self._period_s = period_s
+        self._error_rate = error_rate
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dnaml-refresh", daemon=True)
+
+    def refresh(self) -> None:
+        """Publish the state of every resource once, now."""
+        for resource in self._resources():
+            if self._stop.is_set():
+                return
+            self._publish(refreshed(resource, at_s=self._clock(), error_rate=self._error_rate(resource.id)))
+
+    def start(self) -> Self:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the thread; waits for the resource at hand, at most half a second."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+            except OSError as error:  # a sensor that fails must not end the refresh of the others
+                _LOG.warning("refresh of the resources failed: %s", error)
+            self._stop.wait(self._period_s)
