@@ -1,0 +1,300 @@
+"""`RuntimePredictor`: the public estimator of runtimes, scikit-learn style, over a blend of experts.
+
+It works from no runs at all (a bound or the specs answer, path "dna-match") to many; what it chooses, it chooses by
+replaying its own training rows with whole resources, computations, pairs and runs hidden.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from dnaml.core.errors import CorruptError, InputError
+from dnaml.core.prediction import LEVELS
+from dnaml.core.types import Computation, Resource
+from dnaml.datasets.table import IDS, RunTable, feature_columns, load_runs, resource_features
+from dnaml.predict import baselines, bilinear, calibration, design, experts, history, outcomes, placing, pooled, trees
+from dnaml.predict.bound import bound_s, log_speed
+from dnaml.predict.design import Encoder
+from dnaml.predict.experts import Counts, Kind
+from dnaml.predict.model import Model, Noise, fit_model
+from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
+from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
+from dnaml.predict.weights import load_model, save_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+
+PATH_MATCH = "dna-match"
+REFIT_GROWTH = 2.0  # rows over those of the last fit
+LARGEST_REFIT = 5_000  # rows; beyond, only `fit` fits again
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _State:
+    """What a fitted predictor is made of; `prices` are USD per second by resource id."""
+
+    seed: int
+    model: Model | None = None
+    prices: dict[str, float] = field(default_factory=dict)
+    set_aside: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def counts(self) -> Counts | None:
+        return Counts.of(self.model.seen) if self.model is not None else None
+
+
+_CLASSES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        _State,
+        Model,
+        Noise,
+        design.Design,
+        design.Encoder,
+        design.Column,
+        calibration.Calibration,
+        experts.Weights,
+        experts.Pooled,
+        baselines.Means,
+        baselines.Boosting,
+        baselines.Neighbours,
+        bilinear.Bilinear,
+        bilinear.Side,
+        bilinear.Regression,
+        trees.Trees,
+        placing.LivePredictor,
+        history.History,
+        history.KernelRuns,
+        pooled.Prior,
+        outcomes.Hazard,
+    )
+}
+
+
+class RuntimePredictor:
+    """Predicts runtimes with their uncertainty for any pair of computation and resource, known or not.
+
+    >>> import pandas as pd
+    >>> runs = pd.DataFrame({"resource_id": ["a", "b"], "computation_id": ["f", "f"], "runtime_s": [1.0, 2.0]})
+    >>> list(RuntimePredictor(seed=0).fit(runs).predict(runs).columns)
+    ['runtime_s', 'runtime_s_p10', 'runtime_s_p90', 'path']
+    """
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self.seed = seed
+        self._state: _State | None = None
+
+    def fit(self, runs: "RunTable | pd.DataFrame") -> Self:
+        """Learn from a run table and return self; rows that cannot be true are set aside (see `set_aside`).
+
+        Failed and censored runs teach nothing about runtime. With no usable run the predictor answers by its fallback.
+        """
+        self._state = _fitted(load_runs(runs), seed=self.seed)
+        return self
+
+    def update(self, probes: "RunTable | pd.DataFrame") -> "RuntimePredictor":
+        """Return a NEW predictor that knows these runs too; this one stays as it is.
+
+        Closed form; a table that has doubled since its last fit (up to 5000 rows) is fitted again.
+        """
+        state, table = self._fitted(), load_runs(probes)
+        other = RuntimePredictor(seed=self.seed)
+        other._state = _updated(state, table)
+        return other
+
+    def predict(self, pairs: "pd.DataFrame") -> "pd.DataFrame":
+        """Return `runtime_s` (median), `runtime_s_p10`, `runtime_s_p90`, `cost_usd` where a price is known, and `path`.
+
+        Aligned with `pairs.index`; each row's answer depends on that row alone.
+        """
+        import pandas as pd
+
+        log_values, paths = self._log_quantiles(pairs)
+        values = np.exp(log_values)
+        found: dict[str, Any] = {  # columns of floats, and one of text
+            "runtime_s": values[:, LEVELS.index(0.5)],
+            "runtime_s_p10": values[:, LEVELS.index(0.1)],
+            "runtime_s_p90": values[:, LEVELS.index(0.9)],
+        }
+        price = self._prices(pairs)
+        if np.isfinite(price).any():
+            found["cost_usd"] = values[:, LEVELS.index(0.5)] * price
+        return pd.DataFrame({**found, "path": paths}, index=pairs.index)
+
+    def predict_quantiles(self, pairs: "pd.DataFrame", levels: Sequence[float] = (0.1, 0.5, 0.9)) -> "pd.DataFrame":
+        """Return one column of runtimes per level in (0, 1), named by it, rising from left to right as levels rise."""
+        import pandas as pd
+
+        if not levels or not all(0 < level < 1 for level in levels):
+            raise InputError(f"levels must be inside (0, 1), got {tuple(levels)}")
+        log_values, _ = self._log_quantiles(pairs)
+        columns = {level: np.exp(_at_level(log_values, level)) for level in levels}
+        return pd.DataFrame(columns, index=pairs.index)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the predictor as a model folder: JSON, arrays, digests; never a pickle."""
+        save_model(folder, self._fitted())
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "RuntimePredictor":
+        """Return the predictor of a model folder; raise CorruptError for one changed or of another schema."""
+        state = load_model(folder, _CLASSES)
+        if not isinstance(state, _State):
+            raise CorruptError(f"{folder}: must hold a RuntimePredictor, got {type(state).__name__}")
+        predictor = cls(seed=state.seed)
+        predictor._state = state
+        return predictor
+
+    @property
+    def set_aside(self) -> dict[str, int]:
+        """Return how many rows were not used, by reason."""
+        return dict(self._fitted().set_aside)
+
+    @property
+    def weights(self) -> dict[str, dict[str, float]]:
+        """Return what each expert is worth per kind of query, as replays on the training rows showed."""
+        model = self._fitted().model
+        if model is None:
+            return {}
+        names = model.weights.names
+        shares = {k: v for (k, few), v in model.weights.shares.items() if few == -1 and k >= 0}
+        return {Kind(k).name.lower(): dict(zip(names, v, strict=True)) for k, v in shares.items()}
+
+    @property
+    def version(self) -> str:
+        """Name the state by the rows it learned from."""
+        model = self._fitted().model
+        return f"runtime-1-seed{self.seed}+{len(model.seen) if model else 0}"
+
+    def pair_quantiles(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
+        """Return runtime quantiles [C, R, Q] at LEVELS for core values: what `LivePredictor(model=...)` asks."""
+        import pandas as pd
+
+        sides = [resource_features(resource) for resource in resources]
+        rows = [
+            {"computation_id": c.id, "resource_id": r.id, **_computation_features(c), **side}
+            for c in computations
+            for r, side in zip(resources, sides, strict=True)
+        ]
+        log_values, _ = self._log_quantiles(pd.DataFrame(rows))
+        return np.exp(log_values).reshape(len(computations), len(resources), len(LEVELS))
+
+    def _fitted(self) -> _State:
+        if self._state is None:
+            raise InputError("RuntimePredictor must be fitted before it is used: call fit(runs) first")
+        return self._state
+
+    def _log_quantiles(self, pairs: "pd.DataFrame") -> tuple[FloatArray, list[str]]:
+        state = self._fitted()
+        missing = [name for name in IDS if name not in pairs.columns]
+        if missing:
+            raise InputError(f"pairs: column {missing[0]!r} is required, got {list(pairs.columns)[:8]}")
+        pairs = pairs.drop(columns="runtime_s", errors="ignore")
+        if state.model is None or state.counts is None:
+            log_values, paths = _matched(pairs), [PATH_MATCH] * len(pairs)
+        else:
+            log_values, groups = state.model.log_quantiles(state.model.encoder.design(pairs), state.counts)
+            paths = [f"blend/{Kind(kind).name.lower()}" for kind, _ in groups]
+        return np.clip(log_values, np.log(SHORTEST_S), np.log(LONGEST_S)), paths
+
+    def _prices(self, pairs: "pd.DataFrame") -> FloatArray:
+        """Return USD per second [N]: the pair's own where it says one, else the resource's last known, else NaN."""
+        import pandas as pd
+
+        known = pairs["resource_id"].astype(str).map(self._fitted().prices).astype(float)
+        if "price_usd_per_s" in pairs:
+            known = pd.to_numeric(pairs["price_usd_per_s"], errors="coerce").astype(float).fillna(known)
+        return np.asarray(known.to_numpy(dtype=float), dtype=np.float64)
+
+
+def _computation_features(computation: Computation) -> dict[str, float | str]:
+    found: dict[str, float | str] = {"c_kernel": computation.kernel}
+    found.update({f"c_{name}": value for name, value in computation.demand.items()})
+    found.update({f"s_{name}": value for name, value in computation.size.items()})
+    return found
+
+
+def _fitted(table: RunTable, *, seed: int) -> _State:
+    frame, reasons = _usable(table)
+    prices = _known_prices(frame)
+    if len(frame) == 0:
+        return _State(seed=seed, prices=prices, set_aside=reasons)
+    encoder = Encoder.of(frame)
+    return _State(
+        seed=seed,
+        model=fit_model(encoder, _ordered(encoder.design(frame)), seed=seed),
+        prices=prices,
+        set_aside=reasons,
+    )
+
+
+def _updated(state: _State, table: RunTable) -> _State:
+    frame, reasons = _usable(table)
+    reasons = {name: state.set_aside.get(name, 0) + reasons.get(name, 0) for name in {*state.set_aside, *reasons}}
+    prices = {**state.prices, **_known_prices(frame)}
+    if state.model is None:
+        return replace(_fitted(table, seed=state.seed), prices=prices, set_aside=reasons)
+    if len(frame) == 0:
+        return replace(state, prices=prices, set_aside=reasons)
+    new = _ordered(state.model.encoder.design(frame))
+    rows = len(state.model.seen) + len(new)
+    if REFIT_GROWTH * state.model.fitted_rows <= rows <= LARGEST_REFIT:
+        model = fit_model(state.model.encoder, _ordered(state.model.seen.joined(new)), seed=state.seed)
+    else:
+        model = state.model.updated(new)
+    return replace(state, model=model, prices=prices, set_aside=reasons)
+
+
+def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
+    """Return the rows that tell a runtime, and the count of the others by reason."""
+    reasons = dict(table.reasons())
+    frame = table.frame
+    for name in ("failed", "censored"):
+        if len(frame) and frame[name].any():
+            reasons[name] = int(frame[name].sum())
+            frame = frame[~frame[name]]
+    return frame.reset_index(drop=True), reasons
+
+
+def _ordered(rows: design.Design) -> design.Design:
+    """Return the rows in an order of their own, so that the order they came in changes nothing."""
+    features = [*rows.computation_x.T[::-1], *rows.resource_x.T[::-1]]
+    return rows.rows(np.lexsort((*features, rows.target, rows.resource, rows.computation)))
+
+
+def _known_prices(frame: "pd.DataFrame") -> dict[str, float]:
+    if "price_usd_per_s" not in frame:
+        return {}
+    known = frame[["resource_id", "price_usd_per_s"]].dropna().sort_values(["resource_id", "price_usd_per_s"])
+    return {str(r): float(p) for r, p in zip(known["resource_id"], known["price_usd_per_s"], strict=True)}
+
+
+def _matched(pairs: "pd.DataFrame") -> FloatArray:
+    """Return quantiles [N, Q] of ln seconds where nothing ever ran: the physical bound, else the specs alone."""
+    rows = []
+    for record in pairs[feature_columns(pairs)].to_dict("records"):
+        numbers = {str(k): float(v) for k, v in record.items() if isinstance(v, (int, float)) and np.isfinite(v)}
+        spec = {k[2:]: v for k, v in numbers.items() if k.startswith("r_")}
+        bound = bound_s({k[2:]: v for k, v in numbers.items() if k.startswith(("c_", "s_"))}, spec)
+        rows.append((-log_speed(spec), UNKNOWN_SD) if bound is None else (np.log(bound) + EFFICIENCY_LOG, BOUND_SD))
+    both = np.array(rows, dtype=np.float64).reshape(len(pairs), 2)
+    log_values: FloatArray = both[:, :1] + both[:, 1:] * NORMAL
+    return log_values
+
+
+def _at_level(log_values: FloatArray, level: float) -> FloatArray:
+    """Return ln seconds at a level: linear in the normal score between LEVELS and beyond the outermost."""
+    from statistics import NormalDist
+
+    score = NormalDist().inv_cdf(level)
+    right = int(np.clip(np.searchsorted(NORMAL, score), 1, len(NORMAL) - 1))
+    weight = (score - NORMAL[right - 1]) / (NORMAL[right] - NORMAL[right - 1])
+    between: FloatArray = (1 - weight) * log_values[:, right - 1] + weight * log_values[:, right]
+    return between
