@@ -85,6 +85,7 @@ class LocalBackend:
         self._outbox: list[Command] = []
         self._workers: dict[str, list[WorkerProcess]] = {}
         self._busy: dict[str, WorkerProcess] = {}
+        self._unflushed: dict[int, WorkerProcess] = {}
         self._resources: dict[str, ResourceUp] = {}
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
@@ -181,6 +182,9 @@ class LocalBackend:
                     self._listener.ended(command)
                 else:
                     self._listener.explained(command)
+            for worker in self._unflushed.values():
+                worker.flush()
+            self._unflushed.clear()
 
     def _start(self, command: StartAttempt) -> Iterator[Event]:
         attempt = command.attempt
@@ -202,7 +206,8 @@ class LocalBackend:
         try:
             worker = self._worker(placement.resource_id)
             self._busy[attempt.id] = worker
-            worker.send(begin)
+            worker.give(begin)
+            self._unflushed[id(worker)] = worker
         except (OSError, KeyError) as error:
             self._busy.pop(attempt.id, None)
             yield self._ended(attempt.id, attempt.epoch, AttemptState.LOST, f"{placement.resource_id}: {error}")
@@ -343,7 +348,7 @@ class LocalBackend:
         cpu_s = worker.cpu_s()
         if cpu_s is None:
             return False
-        looked_s, before_s = self._checked_s.get(worker.pid, (now_s, -1.0))
+        _, before_s = self._checked_s.get(worker.pid, (now_s, -1.0))
         self._checked_s[worker.pid] = (now_s, cpu_s)
         return cpu_s > before_s
 

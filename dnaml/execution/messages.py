@@ -4,10 +4,8 @@ A frame is a length and a msgpack body. The engine moves payloads and outcomes a
 user's code, and the user's own process, ever unpickle them.
 """
 
-import socket
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -170,34 +168,3 @@ class FrameReader:
         frame = bytes(memoryview(buffer)[start : start + length])
         del buffer[: start + length]
         return frame
-
-
-def receive(channel: socket.socket) -> bytes | None:
-    """Block until one whole frame arrived and return it; None when the other side closed."""
-    head = _receive_exactly(channel, _LENGTH.size)
-    if head is None:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    if length == _LONG:
-        longer = _receive_exactly(channel, _LONG_LENGTH.size)
-        if longer is None:
-            return None
-        (length,) = _LONG_LENGTH.unpack(longer)
-    return _receive_exactly(channel, length)
-
-
-def _receive_exactly(channel: socket.socket, count: int) -> bytes | None:
-    data = channel.recv(count, socket.MSG_WAITALL)
-    if len(data) == count:
-        return data
-    if not data and count:
-        return None
-    parts: list[Any] = [data]
-    missing = count - len(data)
-    while missing:
-        more = channel.recv(missing)
-        if not more:
-            return None
-        parts.append(more)
-        missing -= len(more)
-    return b"".join(parts)

@@ -30,6 +30,7 @@ class WorkerProcess:
         self.token = f"{os.getpid()}-{secrets.token_hex(6)}"
         self.log = f"{resource.id.replace('/', '_')}-{self.token}.log"
         self.attempts: deque[tuple[str, int]] = deque()
+        self._unsent: list[bytes] = []
         self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
         self.heard_at_s = time.monotonic()
@@ -79,10 +80,16 @@ class WorkerProcess:
         """Return how much the worker has written to its log so far."""
         return os.fstat(self._log_fd).st_size
 
-    def send(self, message: messages.Begin) -> None:
-        """Give the worker an attempt; raises OSError when it is gone."""
+    def give(self, message: messages.Begin) -> None:
+        """Add an attempt to what the worker is sent at the next `flush`."""
         self.attempts.append((message.attempt_id, message.epoch))
-        self.data.sendall(messages.framed(messages.encode(message)))
+        self._unsent.append(messages.framed(messages.encode(message)))
+
+    def flush(self) -> None:
+        """Send what was given; a worker that is gone is noticed by the loop."""
+        unsent, self._unsent = self._unsent, []
+        with contextlib.suppress(OSError):
+            self.data.sendall(b"".join(unsent))
 
     def ask_to_stop(self, attempt_id: str) -> None:
         """Tell the worker to end an attempt at its next step, or not to begin it."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from dnaml.execution.context import Context
 
 BEAT_EVERY_S = 1.0
+_HOLD_S = 0.001
+_READ_BYTES = 1 << 20
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -47,14 +50,35 @@ class Worker:
         self._stop = threading.Event()
         self._stopped_ids: set[str] = set()
         self._current = ""
+        self._sending = threading.Lock()
+        self._held: list[bytes] = []
+        self._held_since_s = 0.0
 
     def serve(self) -> None:
         """Run attempts until the engine closes the connection."""
         threading.Thread(target=self._listen, name="dnaml-control", daemon=True).start()
-        while (frame := messages.receive(self._data)) is not None:
-            message = messages.decode_from_engine(frame)
-            if isinstance(message, messages.Begin):
-                self._send(self._run(message))
+        reader = messages.FrameReader()
+        while data := self._data.recv(_READ_BYTES):
+            for frame in reader.feed(data):
+                message = messages.decode_from_engine(frame)
+                if isinstance(message, messages.Begin):
+                    self._hold(self._run(message))
+            self._flush(0.0)
+
+    def _hold(self, message: messages.Ended) -> None:
+        """Keep the end of a very short attempt for a moment: several ends travel in one message."""
+        with self._sending:
+            if not self._held:
+                self._held_since_s = time.monotonic()
+            self._held.append(messages.framed(messages.encode(message)))
+        self._flush(_HOLD_S)
+
+    def _flush(self, older_than_s: float) -> None:
+        """Send what is held, if the oldest of it waited that long."""
+        with self._sending:
+            if self._held and time.monotonic() - self._held_since_s >= older_than_s:
+                held, self._held = b"".join(self._held), []
+                self._data.sendall(held)
 
     def _listen(self) -> None:
         """Beat, and note which attempt is to stop; ends the process when the engine is gone."""
@@ -73,6 +97,7 @@ class Worker:
             for frame in reader.feed(data or b""):
                 self._on_control(messages.decode_from_engine(frame))
             try:
+                self._flush(0.0)
                 self._control.sendall(beat)
             except OSError:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -82,9 +107,6 @@ class Worker:
             self._stopped_ids.add(message.attempt_id)
             if message.attempt_id == self._current:
                 self._stop.set()
-
-    def _send(self, message: messages.Ended | messages.Sealed) -> None:
-        self._data.sendall(messages.framed(messages.encode(message)))
 
     def _run(self, begin: messages.Begin) -> messages.Ended:
         payload = messages.decode_payload(begin.payload)
@@ -129,11 +151,12 @@ class Worker:
         from dnaml.execution.context import Context
 
         def report(checkpoint: Checkpoint) -> None:
-            self._send(
-                messages.Sealed(
-                    begin.attempt_id, begin.epoch, checkpoint.id, checkpoint.progress, checkpoint.size_bytes
-                )
+            sealed = messages.Sealed(
+                begin.attempt_id, begin.epoch, checkpoint.id, checkpoint.progress, checkpoint.size_bytes
             )
+            with self._sending:
+                self._held.append(messages.framed(messages.encode(sealed)))
+            self._flush(0.0)
 
         return Context(
             store=CheckpointStore(self._checkpoints),
