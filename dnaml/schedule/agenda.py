@@ -11,10 +11,14 @@ _SHOWN = (0.10, 0.50, 0.90)
 
 
 class Agenda:
-    """Holds one plan's placements until they start. `window` are the jobs the plan was made for."""
+    """Holds one plan's placements until they start. `window` are the jobs the plan was made for.
+
+    `parked` are jobs that no resource may take at present: they stand aside, so that others are planned for.
+    """
 
     def __init__(self) -> None:
         self.window: dict[str, Entry] = {}
+        self.parked: dict[str, Entry] = {}
         self._queues: dict[str, deque[Placement]] = {}
         self._rows: dict[str, int] = {}
         self._columns: dict[str, int] = {}
@@ -53,6 +57,17 @@ class Agenda:
     def forget(self, job_id: str) -> None:
         """Take a job out of the window; its placements are skipped from now on."""
         self.window.pop(job_id, None)
+        self.parked.pop(job_id, None)
+
+    def park(self, job_id: str) -> Entry:
+        """Move a job out of the window to those that no resource may take, behind the others there."""
+        entry = self.parked[job_id] = self.window.pop(job_id)
+        return entry
+
+    def unpark(self, count: int) -> None:
+        """Move up to `count` jobs back into the window, those first that stood aside longest."""
+        for job_id in list(self.parked)[: max(0, count)]:
+            self.window[job_id] = self.parked.pop(job_id)
 
     def clear(self) -> list[Entry]:
         """Empty the window and return its jobs, so that they can stand in line again."""

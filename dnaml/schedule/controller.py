@@ -71,7 +71,7 @@ class Controller:
 
     def _on_resource_up(self, event: ev.ResourceUp) -> None:
         self.pool.up(event.resource)
-        self._planner.stale = True
+        self._planner.changed()
 
     def _on_resource_down(self, event: ev.ResourceDown) -> None:
         self.pool.down(event.resource_id)
@@ -79,10 +79,10 @@ class Controller:
 
     def _on_refreshed(self, event: ev.ResourceRefreshed) -> None:
         self.pool.states[event.state.resource_id] = event.state
-        self._planner.stale = True
+        self._planner.changed()
 
     def _on_model(self, event: ev.ModelChanged) -> None:
-        self._planner.stale = True
+        self._planner.changed()
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
@@ -99,10 +99,11 @@ class Controller:
             self._end_job(entry, JobState.CANCELLED, None, "cancelled before it started")
         elif event.running and not entry.stop_asked:
             entry.stop_asked = True
+            self._planner.forget(entry)
             self._stop_attempts(entry, "asked to stop")
 
     def _end_job(self, entry: Entry, state: JobState, ended: ev.AttemptEnded | None, error: str | None) -> None:
-        self._planner.agenda.forget(entry.job.id)
+        self._planner.forget(entry)
         self.ledger.end(entry)
         attempt_id = ended.attempt_id if ended else None
         result = ended.result if ended else None
@@ -191,39 +192,37 @@ class Controller:
             self._retry_or_fail(entry, attempt, event)
 
     def _retry_or_fail(self, entry: Entry, attempt: Attempt, event: ev.AttemptEnded) -> None:
-        error = event.error
         if event.outcome is AttemptState.FAILED:
             entry.failures += 1
-            give_up = entry.failures > entry.job.resilience.max_restarts
-        else:
-            if event.outcome is AttemptState.LOST and event.began:
-                entry.lost_on.add(attempt.placement.resource_id)
-            give_up = len(entry.lost_on) >= self.settings.distinct_losses
-            if give_up:
-                error = (
-                    f"lost on {len(entry.lost_on)} different resources ({', '.join(sorted(entry.lost_on))}): {error}"
-                )
+        elif event.outcome is AttemptState.LOST and event.began:
+            entry.losses += 1
+            entry.lost_on.add(attempt.placement.resource_id)
         if entry.live:
             return
-        if give_up:
-            self._end_job(entry, JobState.FAILED, event, error)
+        places, settings = sorted(entry.lost_on), self.settings
+        if entry.failures > entry.job.resilience.max_restarts:
+            self._end_job(entry, JobState.FAILED, event, event.error)
+        elif len(places) >= settings.distinct_losses or entry.losses >= settings.most_losses:
+            where = f"{len(places)} different resources ({', '.join(places)})"
+            self._end_job(entry, JobState.FAILED, event, f"lost {entry.losses} times on {where}: {event.error}")
         else:
-            self.ledger.wait(entry)
-            self._planner.stale = True
+            self._planner.again(entry)
 
     def _note_run(self, entry: Entry, attempt: Attempt, event: ev.AttemptEnded) -> None:
-        lane = self.pool.lanes.get(attempt.placement.resource_id)
-        if lane is None or not event.began:
+        """Keep what predictors learn from; an attempt that was lost with its resource is both failed and censored."""
+        resource = self.pool.known.get(attempt.placement.resource_id)
+        if resource is None or not event.began:
             return
+        done, failed = event.outcome is AttemptState.DONE, event.outcome is AttemptState.FAILED
         resumed = entry.checkpoint is not None and entry.epoch > 1
         self._planner.note(
             Run(
                 computation=entry.computation,
-                resource=lane.resource,
+                resource=resource,
                 runtime_s=max(event.usage.runtime_s, 1e-6),
                 at_s=event.at_s,
-                failed=event.outcome is AttemptState.FAILED,
-                censored=event.outcome is not AttemptState.DONE or resumed,
+                failed=failed or event.outcome is AttemptState.LOST,
+                censored=resumed if done else not failed,
                 energy_j=event.usage.energy_j,
                 telemetry=event.usage.telemetry,
             )
@@ -239,7 +238,7 @@ class Controller:
                 if entry.stop_asked:
                     self._end_job(entry, JobState.CANCELLED, None, "stopped on request")
                 else:
-                    self.ledger.wait(entry)
+                    self._planner.again(entry)
         for resource in self.pool.resources:
             self.pool.down(resource.id)
         self._planner.stale = True
@@ -253,7 +252,7 @@ class Controller:
     def _on_settled(self, event: ev.Settled) -> None:
         if self._recovering:
             return
-        if self._planner.is_due():
+        while self._planner.is_due():
             for entry, reason in self._planner.plan(event.at_s):
                 if entry.told != reason:
                     entry.told = reason

@@ -17,6 +17,7 @@ class Entry:
     order: int
     epoch: int = 0
     failures: int = 0
+    losses: int = 0
     lost_on: set[str] = field(default_factory=set)
     live: dict[str, Attempt] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None

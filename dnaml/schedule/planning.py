@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dnaml.core.plan import Problem
+from dnaml.core.prediction import Prediction
 from dnaml.core.protocols import Policy, Predictor, Run
+from dnaml.core.resource import Resource
 from dnaml.core.work import Job, Objective
 from dnaml.schedule.agenda import Agenda
 from dnaml.schedule.ledger import Entry, Ledger
@@ -15,10 +17,13 @@ from dnaml.schedule.pool import Pool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
-    """Numbers the controller goes by. `cores` limits attempts at once in each domain; no entry means no limit."""
+    """Numbers the controller goes by. A job is given up after `distinct_losses` resources or `most_losses` in all.
 
-    window_jobs: int = 128
+    `cores` limits attempts at once in each domain; no entry means no limit."""
+
+    window_jobs: int = 64
     distinct_losses: int = 3
+    most_losses: int = 6
     checkpoint_every_s: float = 2.0
     learn_every_s: float = 0.2
     cores: Mapping[str, int] = field(default_factory=dict)
@@ -54,6 +59,25 @@ class Planner:
         if len(self.agenda.window) < self._settings.window_jobs or job.priority > 0:
             self.stale = True
 
+    def changed(self) -> None:
+        """Note that resources or predictions changed: jobs that no resource could take stand in line again."""
+        for entry in self.agenda.parked.values():
+            self._ledger.wait(entry)
+        self.agenda.parked = {}
+        self.stale = True
+
+    def again(self, entry: Entry) -> None:
+        """Plan for a job once more: its attempts ended without a result."""
+        if entry.job.id not in self.agenda.window:
+            self.agenda.forget(entry.job.id)
+            self._ledger.wait(entry)
+        self.stale = True
+
+    def forget(self, entry: Entry) -> None:
+        """Plan no further attempt of a job."""
+        self.agenda.forget(entry.job.id)
+        self._ledger.leave_line(entry)
+
     def note(self, run: Run) -> None:
         """Keep a run for the next time of learning."""
         self._runs.append(run)
@@ -64,14 +88,14 @@ class Planner:
             self.predictor = self.predictor.updated(self._runs)
             self._runs = []
             self._learned_at_s = at_s
-            self.stale = self.stale or bool(self.agenda.window)
+            self.stale = self.stale or bool(self.agenda.window or self.agenda.parked)
 
     def is_due(self) -> bool:
         """Say whether a new plan could change something worth its cost."""
         window, most = len(self.agenda.window), self._settings.window_jobs
-        if not window and not len(self._ledger):
+        if not window and not len(self._ledger) and not self.agenda.parked:
             return False
-        if len(self._ledger) and window < most // 4:
+        if len(self._ledger) and window < max(1, most // 4):
             return True
         news = self.ended >= max(8, window // 8)
         if self.stale and (window < most or news):
@@ -79,7 +103,7 @@ class Planner:
         return news and any(not lane.running and self._pool.has_room(lane) for lane in self._pool.lanes.values())
 
     def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:
-        """Renew the agenda; yield each job that cannot be placed with the reason."""
+        """Renew the agenda; yield each job that waits because it cannot be placed, with the reason."""
         self.learn(at_s)
         self._fill_window()
         entries = list(self.agenda.window.values())
@@ -91,7 +115,9 @@ class Planner:
         plan = self.policy.plan(problem)
         self.agenda.renew(plan, problem, self.policy.name)
         for job_id, reason in plan.unplaced.items():
-            yield self._ledger.open[job_id], reason
+            entry = self.agenda.park(job_id)
+            if not entry.live:
+                yield entry, reason
 
     def _fill_window(self) -> None:
         window, most = self.agenda.window, self._settings.window_jobs
@@ -101,6 +127,7 @@ class Planner:
                 self._ledger.wait(entry)
         for entry in self._ledger.take(most - len(self.agenda.window)):
             self.agenda.window[entry.job.id] = entry
+        self.agenda.unpark(most - len(self.agenda.window))
 
     def _problem(self, entries: list[Entry], at_s: float) -> Problem:
         distinct: dict[str, int] = {}
@@ -108,17 +135,31 @@ class Planner:
         firsts = {entry.computation.id: entry.computation for entry in reversed(entries)}
         resources = self._pool.resources
         prediction = self.predictor.predict([firsts[computation_id] for computation_id in distinct], resources)
+        prediction = prediction.rows(rows)
+        for row, entry in enumerate(entries):
+            for attempt in entry.live.values():  # each copy of a job runs on a resource of its own
+                taken = [resource.id == attempt.placement.resource_id for resource in resources]
+                prediction.feasible[row, taken] = False
         return Problem(
             at_s=at_s,
             jobs=tuple(entry.job if not entry.live else _fewer_copies(entry) for entry in entries),
             computations=tuple(entry.computation for entry in entries),
             resources=resources,
             free_in_s=self._pool.free_in_s(at_s),
-            prediction=prediction.rows(rows),
+            prediction=prediction,
             objective=self.objective,
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
         )
+
+
+def _spare(prediction: Prediction, entries: list[Entry], resources: tuple[Resource, ...]) -> Prediction:
+    """Return the prediction with resources ruled out for jobs they lost, as long as the job has others left."""
+    if not any(entry.lost_on for entry in entries):
+        return prediction
+    lost = np.array([[resource.id in entry.lost_on for resource in resources] for entry in entries])
+    left = prediction.feasible & ~lost
+    return replace(prediction, feasible=np.where(left.any(axis=1, keepdims=True), left, prediction.feasible))
 
 
 def _fewer_copies(entry: Entry) -> Job:

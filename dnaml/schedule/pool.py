@@ -36,11 +36,13 @@ class Lane:
 class Pool:
     """Keeps the lanes in order of arrival and counts what runs in each domain.
 
-    `cores` limits how many attempts run at once in one domain (resources of one machine share its cores).
+    `cores` limits how many attempts run at once in one domain (resources of one machine share its cores). `known` are
+    the descriptions of all resources that ever came.
     """
 
     def __init__(self, cores: dict[str, int]) -> None:
         self.lanes: dict[str, Lane] = {}
+        self.known: dict[str, Resource] = {}
         self.states: dict[str, ResourceState] = {}
         self._cores = cores
         self._busy: dict[str, int] = {}
@@ -49,6 +51,7 @@ class Pool:
 
     def up(self, resource: Resource) -> None:
         """Add a resource or replace its description; what runs on it stays."""
+        self.known[resource.id] = resource
         lane = self.lanes.get(resource.id)
         if lane is None:
             self.lanes[resource.id] = Lane(resource)

@@ -98,7 +98,8 @@ class Desk:
         return self.tell(ev.ResourceDown(at_s=self.at_s, resource_id=resource_id, reason="gone"))
 
     def submit(self, *jobs: str | Job, computation: Computation | None = None, **wanted: object) -> list[Command]:
-        made = [j if isinstance(j, Job) else job(j, at_s=self.at_s, **wanted) for j in jobs]
+        kernel = computation.id if computation else "sort"
+        made = [j if isinstance(j, Job) else job(j, at_s=self.at_s, kernel=kernel, **wanted) for j in jobs]
         return self.tell(*(self.submitted(each, computation) for each in made))
 
     def submitted(self, each: Job, computation: Computation | None = None) -> ev.Submitted:
