@@ -1,12 +1,12 @@
 """Physical bounds: no run is faster than its work divided by the peak of the machine, axis by axis.
 
-The soft maximum over the axes that are known on both sides (`p = 4`) stands in for imperfect overlap. It also gives a
-first guess of relative speed where nothing has run. Numpy only; not a learned model.
+The soft maximum over the axes that are known on both sides (`p = 4`) stands in for imperfect overlap. The rates of a
+machine also give a first guess of its relative speed where nothing has run. Numpy only; nothing here is learned.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 import numpy.typing as npt
@@ -18,70 +18,98 @@ POWER = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Pairs an amount of work with the rate that serves it; compute axes speed up with the units that work together."""
+    """Pairs amounts of work with the rates that can serve them: the first known demand, the highest known supply.
 
-    demand: str
-    supply: str
+    `share` names the part of `flop` that this precision is; compute axes speed up with the cores that work together.
+    """
+
+    demands: tuple[str, ...]
+    supplies: tuple[str, ...]
+    share: str | None = None
     compute: bool = False
+
+    def seconds(self, demand: Mapping[str, float], spec: Mapping[str, float]) -> float | None:
+        """Return the least seconds on this axis, None when a side is unknown."""
+        work = next((demand[name] for name in self.demands if name in demand), None)
+        if work is None and self.share is not None and "flop" in demand and self.share in demand:
+            work = demand["flop"] * demand[self.share]
+        rate = max((spec[name] for name in self.supplies if name in spec), default=0.0)
+        return work / rate if work is not None and work > 0 and rate > 0 else None
 
 
 AXES: tuple[Axis, ...] = (
-    Axis(demand="fp64_flop", supply="fp64_flop_per_s", compute=True),
-    Axis(demand="fp32_flop", supply="fp32_flop_per_s", compute=True),
-    Axis(demand="fp16_flop", supply="fp16_flop_per_s", compute=True),
-    Axis(demand="bf16_flop", supply="bf16_flop_per_s", compute=True),
-    Axis(demand="int8_op", supply="int8_op_per_s", compute=True),
-    Axis(demand="memory_traffic_bytes", supply="memory_bandwidth_bytes_per_s"),
-    Axis(demand="random_access", supply="random_access_per_s"),
-    Axis(demand="io_bytes", supply="disk_bandwidth_bytes_per_s"),
-    Axis(demand="net_bytes", supply="net_bandwidth_bytes_per_s"),
+    Axis(
+        demands=("fp64_flop",),
+        supplies=("fp64_flop_per_s", "torch_fp64_flop_per_s"),
+        share="fp64_share",
+        compute=True,
+    ),
+    Axis(
+        demands=("fp32_flop",),
+        supplies=("fp32_flop_per_s", "torch_fp32_flop_per_s"),
+        share="fp32_share",
+        compute=True,
+    ),
+    Axis(
+        demands=("low_precision_flop",),
+        supplies=("bf16_flop_per_s", "fp16_flop_per_s", "int8_op_per_s"),
+        share="low_precision_share",
+        compute=True,
+    ),
+    Axis(demands=("memory_traffic_bytes", "working_set_bytes"), supplies=("sequential_bytes_per_s",)),
+    Axis(demands=("random_accesses",), supplies=("random_access_per_s",)),
+    Axis(demands=("written_bytes",), supplies=("disk_write_bytes_per_s",)),
+    Axis(demands=("transferred_bytes",), supplies=("network_bytes_per_s", "bandwidth_bytes_per_s")),
 )
 
-# Any rate of a machine says something about its speed; the references keep resources with other keys comparable.
-_REFERENCE: tuple[tuple[str, float, float], ...] = (
-    ("flop_per_s", 2e10, 1.0),
-    ("op_per_s", 2e10, 1.0),
-    ("access_per_s", 1e8, 1.0),
-    ("bytes_per_s", 5e9, 1.0),
-    ("clock_average_hz", 2.5e9, 1.0),
-    ("access_latency_s", 1e-7, -1.0),
-)
+# One core of a common server of 2023; a machine at these rates has speed 1.
+_REFERENCE: Mapping[str, float] = {
+    "fp64_flop_per_s": 4e10,
+    "fp32_flop_per_s": 8e10,
+    "torch_fp64_flop_per_s": 4e10,
+    "torch_fp32_flop_per_s": 8e10,
+    "bf16_flop_per_s": 1.6e11,
+    "int8_op_per_s": 3.2e11,
+    "vector_exp_per_s": 1e9,
+    "sort_items_per_s": 5e7,
+    "sequential_bytes_per_s": 2e10,
+    "random_access_per_s": 8e6,
+    "hash_bytes_per_s": 1e9,
+    "python_ops_per_s": 2e7,
+}
+_CLOCK, _REFERENCE_CLOCK_HZ = "clock_average_hz", 2.5e9
+_FASTEST_LOG = 7.0
 
 
-def bound_s(
-    demand: Mapping[str, float], spec: Mapping[str, float], *, startup_s: float = 0.0, units: int = 1
-) -> float | None:
+def bound_s(demand: Mapping[str, float], spec: Mapping[str, float], *, startup_s: float = 0.0) -> float | None:
     """Return the least seconds that a run with this demand takes on a machine with this spec.
 
-    `B = startup + (sum_j b_j^p)^(1/p)` over the axes known on both sides; compute axes take Amdahl's
-    `(1 - a) + a / units` with `a = demand["parallel_share"]`. None when no axis is known on both sides.
+    `B = startup + (sum_j b_j^p)^(1/p)` over the axes known on both sides; compute axes are divided by the cores that
+    `parallelism` says the computation can use. None when no axis is known on both sides.
     """
-    parallel = min(max(demand.get("parallel_share", 0.0), 0.0), 1.0)
-    amdahl = (1.0 - parallel) + parallel / units
+    width = max(1.0, min(demand.get("parallelism", 1.0), spec.get("cores", 1.0)))
     total = 0.0
     for axis in AXES:
-        work, rate = demand.get(axis.demand), spec.get(axis.supply)
-        if work is None or rate is None or not work > 0 or not rate > 0:
-            continue
-        total += (work / rate * (amdahl if axis.compute else 1.0)) ** POWER
+        seconds = axis.seconds(demand, spec)
+        if seconds is not None:
+            total += (seconds / width if axis.compute else seconds) ** POWER
     return startup_s + float(total ** (1 / POWER)) if total > 0 else None
 
 
 def bounds_s(demand: Mapping[str, float], specs: Sequence[Mapping[str, float]]) -> FloatArray:
     """Return the bound [R] of one computation on each machine, NaN where no axis is known on both sides."""
+    if not demand:
+        return np.full(len(specs), np.nan)
     values = [bound_s(demand, spec) for spec in specs]
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def log_speed(spec: Mapping[str, float]) -> float:
-    """Return a guess of ln(speed) against a fixed reference machine: the mean log of its known rates, 0 when none is.
+    """Return a guess of ln(speed) against one reference core: the mean log of the known rates, else of the clock.
 
-    It depends on nothing but the spec, so one more resource in a pool does not move the others.
+    It depends on nothing but the spec: one more resource in a pool moves no other. 0 when nothing is known.
     """
-    scores = []
-    for name, value in spec.items():
-        for suffix, reference, sign in _REFERENCE:
-            if name.endswith(suffix) and value > 0:
-                scores.append(sign * log(value / reference))
-                break
-    return float(np.clip(np.mean(scores), -7.0, 7.0)) if scores else 0.0
+    scores = [math.log(spec[key] / rate) for key, rate in _REFERENCE.items() if spec.get(key, 0.0) > 0]
+    if not scores and spec.get(_CLOCK, 0.0) > 0:
+        scores = [math.log(spec[_CLOCK] / _REFERENCE_CLOCK_HZ)]
+    return min(max(sum(scores) / len(scores), -_FASTEST_LOG), _FASTEST_LOG) if scores else 0.0

@@ -22,6 +22,9 @@ CellValue = tuple[float, float, float, float]  # count, mean, scatter, number of
 
 STEPS_PER_OCTAVE = 32  # one bucket spans 2 % of a size
 MOST_CELLS = 64
+MEMORY = 30.0  # runs that a cell remembers: older ones fade, so that a machine may change
+FIRM = 2.0  # runs after which one that disagrees is not believed in full
+LARGEST_STEP = 0.5  # ln seconds: the disagreement that is believed, so that one bad run moves little
 CLOSE_TO_ZERO_S = 1e-9
 
 
@@ -143,8 +146,12 @@ class History:
 def _add(cells: dict[CellKey, CellValue], run: Run, value: float, number: int) -> None:
     key = (bucket_of(run.computation.size), run.computation.id, run.resource.id)
     count, mean, scatter, _ = cells.get(key, (0.0, 0.0, 0.0, 0.0))
+    if count >= MEMORY:
+        count, scatter = count - 1, scatter * (count - 1) / count
     step = value - mean
+    if count >= FIRM:
+        step = max(-LARGEST_STEP, min(LARGEST_STEP, step))
     mean += step / (count + 1)
-    cells[key] = (count + 1, mean, scatter + step * (value - mean), float(number))
+    cells[key] = (count + 1, mean, scatter + step * step * count / (count + 1), float(number))
     if len(cells) > MOST_CELLS:
         del cells[min(cells, key=lambda k: cells[k][3])]

@@ -45,7 +45,7 @@ def fits(computations: Sequence[Computation], resources: Sequence[Resource]) -> 
 class Hazard:
     """Estimates the rate at which each resource is lost: Gamma-Poisson, `(losses + a) / (hours + b)` per hour.
 
-    A run that is both failed and censored was lost with its resource; censored alone was stopped on request.
+    Only a run that says so (`lost`) counts as a loss: a censored one may as well have been stopped on request.
     """
 
     prior_losses: float = 0.02
@@ -59,7 +59,7 @@ class Hazard:
         for run in runs:
             name = run.resource.id
             hours[name] = hours.get(name, 0.0) + max(run.runtime_s, 0.0) / 3600
-            if run.failed and run.censored:
+            if getattr(run, "lost", False):
                 losses[name] = losses.get(name, 0.0) + 1.0
         return Hazard(prior_losses=self.prior_losses, prior_hours=self.prior_hours, losses=losses, hours=hours)
 

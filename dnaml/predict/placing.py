@@ -5,7 +5,6 @@ runs pooled with those of other kernels; the pool alone; a physical bound or the
 weakest that was used in a call.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,6 +30,8 @@ LEARN_GROWTH = 3  # the prior is learned again at three times the runs
 MOST_POOLS = 8
 EFFICIENCY_LOG, BOUND_SD = 0.7, 1.0  # a run takes about twice its bound, within a factor of e
 UNKNOWN_SD = 2.0
+WIDEST_RATIO = 1.5  # by which runs may widen what a model said
+MOST_EXPECTED = 100_000  # medians of a model that are kept
 
 
 class PairModel(Protocol):
@@ -129,7 +130,7 @@ class LivePredictor:
         if self.model is not None:
             runtime_s, path = self._from_model(kept, computation, bucket), MODEL
         elif computation.kernel in self.history.kernels:
-            mean, sd = self._posterior_at(kept, computation, bucket)
+            mean, sd, _ = self._posterior_at(kept, computation, bucket)
             runtime_s, path = lognormal_quantiles(mean, sd), RUNS
         else:
             mean, sd = self._guess(kept, computation)
@@ -138,8 +139,8 @@ class LivePredictor:
 
     def _posterior_at(
         self, kept: KeptAnswers, computation: Computation, bucket: Bucket
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return mean and sd [R] of ln T (or of what a model left of it) for a kernel that has runs."""
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean, sd and prior sd [R] of ln T (or of what a model left of it) for a kernel that has runs."""
         name = computation.kernel
         runs = self.history.kernels[name]
         posterior = self._posteriors.get(name)
@@ -152,28 +153,23 @@ class LivePredictor:
             speeds = kept.fresh_log_speeds if self.model is None else [0.0] * len(kept.fresh_log_speeds)
             posterior = Posterior(prior=posterior.prior.extended(speeds), cells=posterior.cells)
         item = computation.id if computation.id in runs.items else None
-        return posterior.at(runs.points(bucket, item, kept.codes))
+        points = runs.points(bucket, item, kept.codes)
+        mean, sd = posterior.at(points)
+        return mean, sd, np.sqrt(posterior.prior.variance(points) + posterior.noise)
 
     def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
         """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""
         assert self.model is not None
         values: FloatArray = self.model.pair_quantiles([computation], kept.resources)[0]
         middle = np.log(values[:, values.shape[1] // 2])
+        if len(self._expected) > MOST_EXPECTED:
+            self._expected.clear()
         for place, resource in enumerate(kept.resources):
             self._expected[(bucket, computation.id, resource.id)] = float(middle[place])
         if computation.kernel not in self.history.kernels:
             return values
-        mean, sd = self._posterior_at(kept, computation, bucket)
-        prior = self.prior or self._start(self.history)
-        before = math.sqrt(
-            prior.offset_sd**2
-            + prior.bucket_sd**2
-            + prior.item_sd**2
-            + prior.cell_sd**2
-            + prior.noise_sd**2
-            + INTERACTION_SD**2
-        )
-        ratio = np.minimum(sd / before, 1.5)
+        mean, sd, before = self._posterior_at(kept, computation, bucket)
+        ratio = np.minimum(sd / before, WIDEST_RATIO)
         moved = middle[:, None] + mean[:, None] + (np.log(values) - middle[:, None]) * ratio[:, None]
         return np.asarray(np.exp(moved), dtype=np.float64)
 
