@@ -80,10 +80,11 @@ def is_library(module: str) -> bool:
         return True
     if module == "__main__" or module not in sys.modules:
         return False
-    return _in_library(getattr(sys.modules[module], "__file__", None))
+    return in_library(getattr(sys.modules[module], "__file__", None))
 
 
-def _in_library(file: str | None) -> bool:
+def in_library(file: str | None) -> bool:
+    """Say whether a source file belongs to Python or to an installed package."""
     if file is None:
         return False
     real = os.path.realpath(file)
@@ -136,14 +137,14 @@ def _source(name: str) -> Path | None:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return None
-    if spec is None or _in_library(spec.origin):
+    if spec is None or in_library(spec.origin):
         return None
     if not below:
         return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
     for folder in spec.submodule_search_locations or ():
         place = Path(folder, *below)
         for candidate in (place.with_suffix(".py"), place / "__init__.py"):
-            if candidate.is_file() and not _in_library(str(candidate)):
+            if candidate.is_file() and not in_library(str(candidate)):
                 return candidate
     return None
 
