@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dnaml.core.plan import Problem
-from dnaml.core.prediction import Prediction
 from dnaml.core.protocols import Policy, Predictor, Run
-from dnaml.core.resource import Resource
 from dnaml.core.work import Job, Objective
 from dnaml.schedule.agenda import Agenda
+from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.pool import Pool
 
@@ -19,7 +18,9 @@ from dnaml.schedule.pool import Pool
 class ControllerSettings:
     """Numbers the controller goes by. A job is given up after `distinct_losses` resources or `most_losses` in all.
 
-    `cores` limits attempts at once in each domain; no entry means no limit."""
+    `cores` limits attempts at once in each domain; no entry means no limit. With `own_clocks` each resource's queue
+    advances by the runtime of its attempts instead of by the time on the wall: for resources that share cores.
+    """
 
     window_jobs: int = 64
     distinct_losses: int = 3
@@ -27,6 +28,7 @@ class ControllerSettings:
     checkpoint_every_s: float = 2.0
     learn_every_s: float = 0.2
     cores: Mapping[str, int] = field(default_factory=dict)
+    own_clocks: bool = False
 
 
 class Planner:
@@ -105,6 +107,8 @@ class Planner:
     def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:
         """Renew the agenda; yield each job that waits because it cannot be placed, with the reason."""
         self.learn(at_s)
+        if not self._ledger.attempts:
+            self._pool.reset_clocks()
         self._fill_window()
         entries = list(self.agenda.window.values())
         self.stale, self.ended = False, 0
@@ -135,31 +139,31 @@ class Planner:
         firsts = {entry.computation.id: entry.computation for entry in reversed(entries)}
         resources = self._pool.resources
         prediction = self.predictor.predict([firsts[computation_id] for computation_id in distinct], resources)
-        prediction = prediction.rows(rows)
-        for row, entry in enumerate(entries):
-            for attempt in entry.live.values():  # each copy of a job runs on a resource of its own
-                taken = [resource.id == attempt.placement.resource_id for resource in resources]
-                prediction.feasible[row, taken] = False
-        return Problem(
+        problem = Problem(
             at_s=at_s,
             jobs=tuple(entry.job if not entry.live else _fewer_copies(entry) for entry in entries),
             computations=tuple(entry.computation for entry in entries),
             resources=resources,
             free_in_s=self._pool.free_in_s(at_s),
-            prediction=prediction,
+            prediction=prediction.rows(rows),
             objective=self.objective,
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
         )
+        return _spare(problem, entries)
 
 
-def _spare(prediction: Prediction, entries: list[Entry], resources: tuple[Resource, ...]) -> Prediction:
-    """Return the prediction with resources ruled out for jobs they lost, as long as the job has others left."""
-    if not any(entry.lost_on for entry in entries):
-        return prediction
-    lost = np.array([[resource.id in entry.lost_on for resource in resources] for entry in entries])
-    left = prediction.feasible & ~lost
-    return replace(prediction, feasible=np.where(left.any(axis=1, keepdims=True), left, prediction.feasible))
+def _spare(problem: Problem, entries: list[Entry]) -> Problem:
+    """Rule out for each job the resources its copies run on, and those it lost as long as it may use others."""
+    if not any(entry.live or entry.lost_on for entry in entries):
+        return problem
+    busy_on = [{attempt.placement.resource_id for attempt in entry.live.values()} for entry in entries]
+    busy = np.array([[resource.id in ids for resource in problem.resources] for ids in busy_on])
+    lost = np.array([[resource.id in entry.lost_on for resource in problem.resources] for entry in entries])
+    allowed = feasibility(problem).matrix & ~busy
+    others = (allowed & ~lost).any(axis=1, keepdims=True)
+    feasible = problem.prediction.feasible & ~busy & ~(lost & others)
+    return replace(problem, prediction=replace(problem.prediction, feasible=feasible))
 
 
 def _fewer_copies(entry: Entry) -> Job:

@@ -359,3 +359,27 @@ def test_events_that_need_nothing_done_are_taken_in_silence():
     desk = Desk()
     configured = ev.Configured(at_s=0.0, policy="matching", model="m", objective=desk.controller._planner.objective)
     assert desk.tell(configured, ev.ModelChanged(at_s=0.0, model="m2"), ev.Tick(at_s=0.0)) == []
+
+
+def test_a_lost_attempt_goes_elsewhere_though_its_resource_is_still_there_and_faster():
+    desk = Desk(seconds={"r0": 1.0, "r1": 9.0})
+    desk.up("r0", "r1")
+    (start,) = starts(desk.submit("a"))
+    assert where(desk.ended(start, LOST, "its worker died")) == [("a.2", "r1")]
+
+
+def test_a_job_that_may_run_on_one_resource_only_goes_back_to_it_after_a_loss():
+    desk = Desk()
+    desk.up("r0", "r1")
+    (start,) = starts(desk.submit("a", constraints=Constraints(resource_ids=("r0",))))
+    assert where(desk.ended(start, LOST, "its worker died")) == [("a.2", "r0")]
+
+
+def test_a_job_is_given_up_after_so_many_losses_in_all():
+    desk = Desk(most_losses=4)
+    desk.up("r0")
+    (start,) = starts(desk.submit("a"))
+    for _ in range(3):
+        (start,) = starts(desk.ended(start, LOST, "its worker died"))
+    (end,) = desk.ended(start, LOST, "its worker died")
+    assert end.error == "lost 4 times on 1 different resources (r0): its worker died"
