@@ -11,9 +11,9 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from dnaml.core.errors import InputError
 from dnaml.core.events import CancelRequested, EndJob, Explain, ResourceDown, StartAttempt
 from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.resource import Resource, Site
-from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
+from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.state import default_folder
 from dnaml.engine import Engine, EngineSettings, Watcher
 from dnaml.execution import messages, pickling
@@ -30,39 +30,14 @@ from dnaml.execution.capture import InitialState, initial_state, initial_state_o
 from dnaml.execution.fingerprint.naming import computation_of
 from dnaml.futures import Future
 from dnaml.repeatable import wants_context
+from dnaml.submission import PLAIN, Call, Chunk, Options
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
 
 _encode_json = msgspec.json.Encoder().encode
+Accepted = tuple[Job, Computation, messages.Payload]
 _innermost: ContextVar["Executor | None"] = ContextVar("dnaml_executor", default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a submission may carry beside the call itself; see `Executor.options`."""
-
-    name: str = ""
-    objective: Objective | None = None
-    constraints: Constraints = Constraints()
-    resilience: Resilience = Resilience()
-    priority: int = 0
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    demand: Mapping[str, float] | None = None
-    memory_bytes: int | None = None
-    computation: Computation | None = None
-    divisible: bool = False
-
-    def changed(self, **wanted: Any) -> Self:  # Any: each option has its own type, checked below
-        """Return these options with some replaced; raise InputError for an unknown one."""
-        known = set(self.__dataclass_fields__)
-        for name in wanted:
-            if name not in known:
-                raise InputError(f"there is no option {name!r}; options are {', '.join(sorted(known))}")
-        if wanted.get("objective") is not None:
-            wanted["objective"] = Objective.of(wanted["objective"])
-        return replace(self, **wanted)
 
 
 class Executor(concurrent.futures.Executor):
@@ -88,7 +63,7 @@ class Executor(concurrent.futures.Executor):
         predictor: Predictor | None = None,
         cores: int | None = None,
         seed: int = 0,
-        settings: EngineSettings = EngineSettings(),
+        settings: EngineSettings | None = None,
     ) -> None:
         self._temporary = state == TEMPORARY
         folder = Path(tempfile.mkdtemp(prefix="dnaml-")) if self._temporary else Path(state or default_folder())
@@ -96,6 +71,7 @@ class Executor(concurrent.futures.Executor):
         _check_ids(pool)
         domains = {resource.domain for resource in pool if resource.site is Site.LOCAL}
         limits = dict.fromkeys(domains, cores or usable_cores())
+        settings = settings or EngineSettings()
         controller = replace(settings.controller, cores={**limits, **settings.controller.cores})
         self._futures: dict[str, Future[Any]] = {}
         self._changed = threading.Condition()
@@ -113,8 +89,7 @@ class Executor(concurrent.futures.Executor):
             replace(settings, controller=controller, seed=seed),
         )
         self.state = self._engine.state.root
-        for resource in pool:
-            self._engine.add_resource(resource)
+        self._engine.add_resources(*pool)
         self._exit = atexit.register(_shut_down, weakref.ref(self))
         self._token = _innermost.set(self)
 
@@ -125,11 +100,11 @@ class Executor(concurrent.futures.Executor):
 
         Raises UnpicklableError when the function or an argument cannot travel, InputError when no resource can hold it.
         """
-        return self._submit(getattr(fn, "dnaml_options", _PLAIN), fn, args, kwargs)
+        return self._submit(getattr(fn, "dnaml_options", PLAIN), fn, args, kwargs)
 
     def options(self, **options: Any) -> "Submitter":
-        """Return a view of this executor whose submissions carry options: objective, constraints, resilience, name..."""
-        return Submitter(self, _PLAIN.changed(**options))
+        """Return a view of this executor whose submissions carry options: objective, constraints, name, ..."""
+        return Submitter(self, PLAIN.changed(**options))
 
     def map(
         self,
@@ -145,7 +120,7 @@ class Executor(concurrent.futures.Executor):
             return super().map(fn, *iterables, timeout=timeout)
         items = zip(*iterables, strict=False)
         chunks = iter(lambda: tuple(itertools.islice(items, chunksize)), ())
-        lists = super().map(_Chunk(getattr(fn, "function", fn)), chunks, timeout=timeout)
+        lists = super().map(Chunk(getattr(fn, "function", fn)), chunks, timeout=timeout)
         return itertools.chain.from_iterable(lists)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -175,16 +150,33 @@ class Executor(concurrent.futures.Executor):
     ) -> Future[int]:
         """Run a command without a shell; the Future's result is 0, another exit code raises CommandFailed."""
         command = Command(tuple(argv), str(Path(workdir).absolute()), dict(envs or {}))
-        chosen = _PLAIN.changed(**options)
+        chosen = PLAIN.changed(**options)
         started = initial_state_of_argv(argv, workdir=command.workdir, inputs=chosen.inputs, envs=envs)
         name = chosen.name or Path(argv[0]).name
         computation = chosen.computation or Computation(id=f"argv:{name}", kernel=f"argv:{name}")
         return self._submit(replace(chosen, computation=computation), run_argv, (command,), {}, started)
 
+    def submit_all(self, calls: Iterable[Call[T]]) -> list[Future[T]]:
+        """Accept several calls as one batch that is planned as a whole; all or none are accepted."""
+        prepared = [self._prepare(call.options, call.fn, call.args, dict(call.kwargs)) for call in calls]
+        futures = [future for future, _ in prepared]
+        self._hand_over(list(futures), [accepted for _, accepted in prepared])
+        return futures
+
+    def configure(
+        self,
+        *,
+        objective: Objective | str | Mapping[str, float],
+        policy: Policy | None = None,
+        predictor: Predictor | None = None,
+    ) -> None:
+        """Go on under another objective, policy or predictor; what waits is planned again."""
+        self._engine.configure(Objective.of(objective), policy, predictor)
+
     def add_resource(self, resource: Resource) -> None:
         """Offer one more resource, or replace the description of one."""
         self.resources = (*(known for known in self.resources if known.id != resource.id), resource)
-        self._engine.add_resource(resource)
+        self._engine.add_resources(resource)
 
     def remove_resource(self, resource_id: str, reason: str = "removed by its owner") -> None:
         """Withdraw a resource; what runs on it goes on elsewhere."""
@@ -205,6 +197,34 @@ class Executor(concurrent.futures.Executor):
         kwargs: dict[str, Any],
         started: InitialState | None = None,
     ) -> Future[T]:
+        future, accepted = self._prepare(options, fn, args, kwargs, started)
+        self._hand_over([future], [accepted])
+        return future
+
+    def _hand_over(self, futures: list[Future[Any]], accepted: list[Accepted]) -> None:
+        """Give jobs to the engine, all or none."""
+        if self._broken is not None:
+            raise RuntimeError(f"the engine has stopped: {self._broken}") from self._broken
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        for future in futures:
+            self._futures[future.job_id] = future
+        try:
+            self._engine.submit(*accepted)
+        except BaseException:
+            for future in futures:
+                self._futures.pop(future.job_id, None)
+            raise
+
+    def _prepare(
+        self,
+        options: Options,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        started: InitialState | None = None,
+    ) -> tuple[Future[T], Accepted]:
+        """Check a call, capture its initial state, and make its future and what the engine stores of it."""
         function: Callable[..., T] = getattr(fn, "function", fn)
         body, digest = pickling.dumps_function(function)
         arguments = pickling.dumps_arguments(args, kwargs)
@@ -234,20 +254,7 @@ class Executor(concurrent.futures.Executor):
         )
         future: Future[T] = Future(job.id, self._changed, self._stop)
         future._read_record = self._record
-        self._accept(future)
-        try:
-            self._engine.submit(job, computation, payload)
-        except BaseException:
-            del self._futures[job.id]
-            raise
-        return future
-
-    def _accept(self, future: Future[Any]) -> None:
-        if self._broken is not None:
-            raise RuntimeError(f"the engine has stopped: {self._broken}") from self._broken
-        if self._closed:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        self._futures[future.job_id] = future
+        return future, (job, computation, payload)
 
     def _check_memory(self, computation: Computation) -> None:
         needed = computation.memory_bytes
@@ -339,21 +346,6 @@ class Submitter:
     def options(self, **options: Any) -> "Submitter":
         """Return a view with more options."""
         return Submitter(self._executor, self._options.changed(**options))
-
-
-class _Chunk:
-    """Calls a function on every item of a chunk, inside one worker."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self.__qualname__ = getattr(function, "__qualname__", "chunk")
-        self.__module__ = getattr(function, "__module__", __name__)
-
-    def __call__(self, items: tuple[tuple[Any, ...], ...]) -> list[Any]:
-        return [self._function(*item) for item in items]
-
-
-_PLAIN = Options()
 
 
 def innermost() -> Executor:

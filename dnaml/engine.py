@@ -14,7 +14,7 @@ import msgspec
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
-from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
+from dnaml.core.events import EndJob, Event, Explain, StartAttempt
 from dnaml.core.plan import Decision
 from dnaml.core.protocols import Backend, Policy, Predictor
 from dnaml.core.resource import Resource
@@ -32,7 +32,7 @@ _encode_decision = msgspec.json.Encoder().encode
 
 
 def run(controller: Controller, backend: Backend, *observers: Callable[[Event], None]) -> None:
-    """Drive a controller with a backend's events until they end; observers see each event first (the journal is one)."""
+    """Drive a controller with a backend's events until they end; observers (the journal is one) see each first."""
     for event in backend.events():
         for observe in observers:
             observe(event)
@@ -103,20 +103,35 @@ class Engine:
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    def submit(self, job: Job, computation: Computation, payload: messages.Payload) -> None:
-        """Accept a job: when this returns, the job survives SIGKILL of this process."""
-        event = ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation)
-        payload.submitted = encode_event(event)
-        self._where[job.id] = self._payloads.append(messages.encode(payload), digest="-")
-        self.backend.post(event)
+    def submit(self, *accepted: tuple[Job, Computation, messages.Payload]) -> None:
+        """Accept jobs: when this returns, they survive SIGKILL of this process. Several are planned as one batch."""
+        events: list[Event] = []
+        for job, computation, payload in accepted:
+            event = ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation)
+            payload.submitted = encode_event(event)
+            self._where[job.id] = self._payloads.append(messages.encode(payload), digest="-")
+            events.append(event)
+        self.backend.post(*events)
+
+    def configure(self, objective: Objective, policy: Policy | None = None, predictor: Predictor | None = None) -> None:
+        """Go on under another objective, policy or predictor; what waits is planned again."""
+        self.controller.offer(policy, predictor)
+        self.post(
+            ev.Configured(
+                at_s=self.now_s(),
+                policy=policy.name if policy else "",
+                model=predictor.version if predictor else "",
+                objective=objective,
+            )
+        )
 
     def post(self, event: Event) -> None:
         """Add an event to the stream: resources that come and go, cancellations, prices."""
         self.backend.post(event)
 
-    def add_resource(self, resource: Resource) -> None:
-        """Offer a resource, or replace its description."""
-        self.post(ev.ResourceUp(at_s=self.now_s(), resource=resource))
+    def add_resources(self, *resources: Resource) -> None:
+        """Offer resources, or replace their descriptions, all at one moment."""
+        self.backend.post(*(ev.ResourceUp(at_s=self.now_s(), resource=resource) for resource in resources))
 
     def now_s(self) -> float:
         """Return seconds since 1970 on the engine's clock, which never runs backwards."""
@@ -135,7 +150,7 @@ class Engine:
     def _loop(self) -> None:
         try:
             run(self.controller, self.backend, self._on_event, self._journal.append)
-        except BaseException as error:  # the loop's edge: whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001  # the loop's edge: whoever waits must hear of it
             self._watcher.broke(error)
         finally:
             try:
@@ -144,7 +159,7 @@ class Engine:
                 self._watcher.broke(error)
 
     def _on_event(self, event: Event) -> None:
-        """Write what the events of a moment point at before the journal commits them; look for requests at each tick."""
+        """Write what the events of a moment point at before the journal commits them; at ticks, look for requests."""
         if isinstance(event, ev.Settled):
             self._outcomes.flush()
             self._decisions.flush()

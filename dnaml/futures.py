@@ -94,7 +94,7 @@ def _compare(decision: Decision, index: int, best: int) -> str:
 
 
 class Future(concurrent.futures.Future[T]):
-    """A standard Future of one job. `cancel` is False once it runs, as in the standard library; `stop` asks it to end."""
+    """A standard Future of one job. `cancel` is False once it runs, as is standard; `stop` asks it to end."""
 
     def __init__(self, job_id: str, placed: threading.Condition, stop: Callable[[str], None]) -> None:
         super().__init__()

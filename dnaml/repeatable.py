@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-
 if TYPE_CHECKING:
-    from dnaml.client import Options
     from dnaml.futures import Future
+    from dnaml.submission import Options
 
 _wants: WeakKeyDictionary[Callable[..., Any], bool] = WeakKeyDictionary()
 
@@ -60,7 +59,7 @@ def computation(function: Any = None, /, **options: Any) -> Any:
     >>> double(21)
     42
     """
-    from dnaml.client import Options
+    from dnaml.submission import Options
 
     def mark(function: Callable[P, T]) -> Repeatable[P, T]:
         return Repeatable(function, Options().changed(**options))

@@ -98,9 +98,9 @@ class LocalBackend:
 
     # -- the stream --------------------------------------------------------------------------------------------------
 
-    def post(self, event: Event) -> None:
-        """Add an event to the stream; from any thread."""
-        self._inbox.append(event)
+    def post(self, *events: Event) -> None:
+        """Add events to the stream, all at one moment; from any thread."""
+        self._inbox.extend(events)
         if self._asleep:
             self._wake()
 

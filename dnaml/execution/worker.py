@@ -126,7 +126,7 @@ class Worker:
             ended = self._stopped(begin, "stopped before it began")
         except SystemExit as error:
             ended = self._failed(begin, error, f"it exited with code {error.code}")
-        except BaseException as error:  # the edge at which a crash of user work becomes the FAILED outcome
+        except BaseException as error:  # noqa: BLE001  # the edge at which a crash of user work becomes the FAILED outcome
             ended = self._failed(begin, error, _one_line(error))
         self._current = ""
         sys.stdout.flush()

@@ -29,8 +29,10 @@ class Controller:
     ) -> None:
         self.settings = settings
         self.ledger = Ledger()
-        self.pool = Pool(dict(settings.cores))
+        self.pool = Pool(dict(settings.cores), own_clocks=settings.own_clocks)
         self._planner = Planner(policy, predictor, objective, self.ledger, self.pool, settings, seed)
+        self._policies = {policy.name: policy}
+        self._predictors = {predictor.version: predictor}
         self._recovering = False
         self._commands: list[Command] = []
         self._handlers: dict[type[Event], Callable[..., None]] = {
@@ -43,6 +45,7 @@ class Controller:
             ev.CheckpointSealed: self._on_sealed,
             ev.AttemptEnded: self._on_ended,
             ev.Resumed: self._on_resumed,
+            ev.Configured: self._on_configured,
             ev.ModelChanged: self._on_model,
             ev.Settled: self._on_settled,
             ev.Tick: self._on_tick,
@@ -66,6 +69,21 @@ class Controller:
         commands = self.handle(event)
         self._recovering = False
         return commands
+
+    def offer(self, policy: Policy | None = None, predictor: Predictor | None = None) -> None:
+        """Make a policy or predictor known, so that a later Configured event can name it."""
+        if policy is not None:
+            self._policies[policy.name] = policy
+        if predictor is not None:
+            self._predictors[predictor.version] = predictor
+
+    def _on_configured(self, event: ev.Configured) -> None:
+        """Go on under another objective, policy or predictor; names that were not offered change nothing."""
+        planner = self._planner
+        planner.objective = event.objective
+        planner.policy = self._policies.get(event.policy, planner.policy)
+        planner.predictor = self._predictors.get(event.model, planner.predictor)
+        planner.changed()
 
     # -- the pool ----------------------------------------------------------------------------------------------------
 
@@ -174,7 +192,7 @@ class Controller:
         del self.ledger.attempts[event.attempt_id]
         self._note_run(entry, attempt, event)
         lost = event.outcome is AttemptState.LOST and event.began
-        self.pool.end(attempt.placement.resource_id, attempt.id, lost=lost)
+        self.pool.end(attempt.placement.resource_id, attempt.id, lost=lost, runtime_s=event.usage.runtime_s)
         self._planner.ended += 1
         if not entry.over:
             self._go_on(entry, attempt, event)
@@ -265,7 +283,7 @@ class Controller:
         if self._recovering:
             return
         lanes = [lane for lane in self.pool.lanes.values() if self.pool.has_room(lane)]
-        lanes.sort(key=lambda lane: lane.started)
+        lanes.sort(key=self.pool.turn)
         for lane in lanes:
             while self.pool.has_room(lane):
                 placement = self._planner.agenda.next(lane.resource.id)

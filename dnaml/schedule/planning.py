@@ -53,13 +53,16 @@ class Planner:
         self.ended = 0
         self._ledger, self._pool = ledger, pool
         self._settings, self._seed = settings, seed
+        self._least_priority, self._overtaken = 0, False
         self._runs: list[Run] = []
         self._learned_at_s = float("-inf")
 
     def arrived(self, job: Job) -> None:
         """Note a new job: a plan is due if the window has room for it or it comes before others."""
-        if len(self.agenda.window) < self._settings.window_jobs or job.priority > 0:
+        if len(self.agenda.window) < self._settings.window_jobs:
             self.stale = True
+        elif job.priority > self._least_priority:
+            self._overtaken = True
 
     def changed(self) -> None:
         """Note that resources or predictions changed: jobs that no resource could take stand in line again."""
@@ -97,7 +100,7 @@ class Planner:
         window, most = len(self.agenda.window), self._settings.window_jobs
         if not window and not len(self._ledger) and not self.agenda.parked:
             return False
-        if len(self._ledger) and window < max(1, most // 4):
+        if self._overtaken or (len(self._ledger) and window < max(1, most // 4)):
             return True
         news = self.ended >= max(8, window // 8)
         if self.stale and (window < most or news):
@@ -111,7 +114,7 @@ class Planner:
             self._pool.reset_clocks()
         self._fill_window()
         entries = list(self.agenda.window.values())
-        self.stale, self.ended = False, 0
+        self.stale, self._overtaken, self.ended = False, False, 0
         if not self._pool.resources:
             yield from ((entry, "no resource is available; it waits until one is") for entry in entries)
             return
@@ -132,6 +135,7 @@ class Planner:
         for entry in self._ledger.take(most - len(self.agenda.window)):
             self.agenda.window[entry.job.id] = entry
         self.agenda.unpark(most - len(self.agenda.window))
+        self._least_priority = min((entry.job.priority for entry in self.agenda.window.values()), default=0)
 
     def _problem(self, entries: list[Entry], at_s: float) -> Problem:
         distinct: dict[str, int] = {}

@@ -22,6 +22,7 @@ class Lane:
     resource: Resource
     ahead: int = 0
     running: dict[str, tuple[float, float]] = field(default_factory=dict)
+    clock_s: float = 0.0
     started: int = 0
     lost: int = 0
     ended: int = 0
@@ -32,15 +33,20 @@ class Lane:
             return 0.0
         return max(0.0, min(start_s + length_s - at_s for start_s, length_s in self.running.values()))
 
+    def own_free_in_s(self) -> float:
+        """Return where the lane's own clock will stand when what runs on it has ended as predicted."""
+        return self.clock_s + sum(length_s for _, length_s in self.running.values()) / self.resource.slots
+
 
 class Pool:
     """Keeps the lanes in order of arrival and counts what runs in each domain.
 
     `cores` limits how many attempts run at once in one domain (resources of one machine share its cores). `known` are
-    the descriptions of all resources that ever came.
+    the descriptions of all resources that ever came. With `own_clocks` a lane's time is the sum of the runtimes on it.
     """
 
-    def __init__(self, cores: dict[str, int]) -> None:
+    def __init__(self, cores: dict[str, int], *, own_clocks: bool = False) -> None:
+        self._own_clocks = own_clocks
         self.lanes: dict[str, Lane] = {}
         self.known: dict[str, Resource] = {}
         self.states: dict[str, ResourceState] = {}
@@ -100,14 +106,24 @@ class Pool:
         self._started += 1
         lane.started = self._started
 
-    def end(self, resource_id: str, attempt_id: str, *, lost: bool) -> None:
+    def end(self, resource_id: str, attempt_id: str, *, lost: bool, runtime_s: float = 0.0) -> None:
         """Note that an attempt gave its slot back; `lost` counts against the resource's error rate."""
         lane = self.lanes.get(resource_id)
         if lane is not None and lane.running.pop(attempt_id, None) is not None:
             if len(lane.running) < lane.resource.slots:
                 self._busy[lane.resource.domain] -= 1
+            lane.clock_s += runtime_s / lane.resource.slots
             lane.ended += 1
             lane.lost += lost
+
+    def reset_clocks(self) -> None:
+        """Set all lanes' own clocks to the same time: nothing runs."""
+        for lane in self.lanes.values():
+            lane.clock_s = 0.0
+
+    def turn(self, lane: Lane) -> float:
+        """Return by what lanes take turns where they share cores: least first."""
+        return lane.clock_s if self._own_clocks else float(lane.started)
 
     def error_rate(self, resource_id: str) -> float | None:
         """Return the share of ended attempts that the resource lost, or None before the first."""
@@ -116,4 +132,7 @@ class Pool:
 
     def free_in_s(self, at_s: float) -> FloatArray:
         """Return for every resource [R] the predicted seconds until it can start something."""
+        if self._own_clocks:
+            clocks_s = np.array([lane.own_free_in_s() for lane in self.lanes.values()])
+            return clocks_s - clocks_s.min(initial=np.inf)
         return np.array([lane.free_in_s(at_s) for lane in self.lanes.values()])

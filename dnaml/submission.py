@@ -1,0 +1,63 @@
+"""What a submission may carry beside the call itself, and how items of a map are bundled."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeVar
+
+from dnaml.core.errors import InputError
+from dnaml.core.work import Computation, Constraints, Objective, Resilience
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a submission may carry beside the call itself; see `Executor.options`."""
+
+    name: str = ""
+    objective: Objective | None = None
+    constraints: Constraints = Constraints()
+    resilience: Resilience = Resilience()
+    priority: int = 0
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    demand: Mapping[str, float] | None = None
+    memory_bytes: int | None = None
+    computation: Computation | None = None
+    divisible: bool = False
+
+    def changed(self, **wanted: Any) -> Self:  # Any: each option has its own type, checked below
+        """Return these options with some replaced; raise InputError for an unknown one."""
+        known = set(self.__dataclass_fields__)
+        for name in wanted:
+            if name not in known:
+                raise InputError(f"there is no option {name!r}; options are {', '.join(sorted(known))}")
+        if wanted.get("objective") is not None:
+            wanted["objective"] = Objective.of(wanted["objective"])
+        return replace(self, **wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One call of a batch; see `Executor.submit_all`."""
+
+    fn: Callable[..., T]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = Options()
+
+
+class Chunk:
+    """Calls a function on every item of a chunk, inside one worker."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__qualname__ = getattr(function, "__qualname__", "chunk")
+        self.__module__ = getattr(function, "__module__", __name__)
+
+    def __call__(self, items: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        return [self._function(*item) for item in items]
+
+
+PLAIN = Options()
+"""what a submission carries when nothing is said"""
