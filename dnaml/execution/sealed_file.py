@@ -96,7 +96,14 @@ def read(path: Path) -> tuple[Manifest, memoryview]:
 def verify(path: Path) -> Manifest:
     """Return the manifest of a file, read in pieces; raise CorruptError unless every byte is as it was written."""
     with path.open("rb", buffering=0) as file:
-        return _checked(path, lambda start, count: os.pread(file.fileno(), count, start), path.stat().st_size)
+
+        def part(start: int, count: int) -> bytes:
+            data = os.pread(file.fileno(), count, start)
+            if len(data) < count:
+                raise CorruptError(f"checkpoint {path}: must have {count} bytes from {start}, got {len(data)}")
+            return data
+
+        return _checked(path, part, path.stat().st_size)
 
 
 def _checked(path: Path, part: Callable[[int, int], bytes | memoryview], size_bytes: int) -> Manifest:
