@@ -176,12 +176,12 @@ def _number(value: float | None) -> float:
 
 def _log2(value: float | None) -> float:
     """Return log2 of a positive number, NaN of anything else: a rate or size of 0 was not measured."""
-    return math.log2(value) if value is not None and math.isfinite(value) and value > 0 else math.nan
+    return math.log2(value) if value is not None and value > 0 else math.nan
 
 
 def _log2_from_zero(value: float | None) -> float:
     """Return log2(1 + x) of a count, which may well be 0."""
-    return math.log2(1.0 + value) if value is not None and math.isfinite(value) and value >= 0 else math.nan
+    return math.log2(1.0 + value) if value is not None and value >= 0 else math.nan
 
 
 def _name_buckets(kernel: str) -> list[float]:

@@ -230,15 +230,12 @@ def _says_deadline(case: _Case, r: int, who: str) -> str:
     return f"the deadline is in {left:.4g} s, {who} needs until {case.end_s(r):.4g} s (p95 with its queue)"
 
 
-def _breaks_prediction(case: _Case, r: int) -> bool:
-    prediction = case.problem.prediction
-    return not (prediction.feasible[case.j, r] and np.isfinite(prediction.runtime_s.values[case.j, r]).all())
-
-
-def _says_prediction(case: _Case, r: int, who: str) -> str:
-    if case.problem.prediction.feasible[case.j, r]:
-        return f"no finite runtime is predicted for {who}"
+def _says_predictor(case: _Case, r: int, who: str) -> str:
     return f"{case.problem.prediction.path} says that it cannot run on {who}"
+
+
+def _is_unpredicted(case: _Case, r: int) -> bool:
+    return not np.isfinite(case.problem.prediction.runtime_s.values[case.j, r]).all()
 
 
 _RULES = (
@@ -269,7 +266,8 @@ _RULES = (
         rank=lambda case, r: _or_worst(case.resources[r].price_usd_per_h),
         nearest="the cheapest resource",
     ),
-    _Rule(breaks=_breaks_prediction, says=_says_prediction),
+    _Rule(breaks=lambda case, r: not case.problem.prediction.feasible[case.j, r], says=_says_predictor),
+    _Rule(breaks=_is_unpredicted, says=lambda case, r, who: f"no finite runtime is predicted for {who}"),
     _Rule(
         breaks=lambda case, r: (
             case.limits.max_cost_usd is not None and not case.cost_usd(r) <= case.limits.max_cost_usd

@@ -146,13 +146,14 @@ class _View:
         weighed = self.pairs.runtime_s[rows, found.resource] / self.latency[rows, 0]
         order = np.lexsort((weighed, found.resource))
         choices = list(zip(rows[order].tolist(), found.resource[order].tolist(), strict=True))
-        if any(self.problem.jobs[j].constraints.deadline_s is not None for j in rows):
+        bound_in_time = any(self.problem.jobs[j].constraints.deadline_s is not None for j in rows)
+        if bound_in_time:
             choices = self._by_deadline(choices, free_in_s)
         if len(choices) == 1:
             return choices
         starts, _ = completions(self.problem, choices, self.pairs.runtime_s, free_in_s)
         by_start = sorted(range(len(choices)), key=starts.__getitem__)
-        if found.identical:  # any two may swap: first come, first started
+        if found.identical and not bound_in_time:  # any two may swap: first come, first started
             return [(j, choices[i][1]) for j, i in zip(rows.tolist(), by_start, strict=True)]
         return [choices[i] for i in by_start]
 

@@ -2,7 +2,8 @@
 
 For each combination of resources, `total_cost += cost * (1 - similarity)` and `total_latency += latency * (1 -
 similarity)`; the combination with the lowest weighted sum wins. Two degeneracies are known (and tested): as nothing is
-shared out, a single resource always wins; and a similarity of 1 makes everything free. Queues do not count.
+shared out, a single resource always wins; and a similarity of 1 makes everything free. Cost and latency are what the
+resources say of themselves, price by the hour and seconds to the control node: no runtime is predicted, no queue seen.
 """
 
 from dataclasses import dataclass
@@ -25,20 +26,20 @@ EXHAUSTIVE_RESOURCES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedMatcherPolicy:
-    """Matches each job for itself; unknown similarities count as 0, unknown costs as 0."""
+    """Matches each job for itself; an unknown similarity, price or latency counts as 0."""
 
     name: str = "seed_matcher"
 
     def plan(self, problem: Problem) -> Plan:
         """Return placements in order of arrival."""
-        cost_usd = np.nan_to_num(problem.prediction.cost_usd.mean())
-        latency_s = problem.prediction.runtime_s.mean()
+        price_usd_per_h = np.array([resource.price_usd_per_h or 0.0 for resource in problem.resources])
+        latency_s = np.array([resource.latency_s or 0.0 for resource in problem.resources])
         similarity = similarity_of(problem)
 
         def choose(j: int, candidates: list[int], board: Board) -> int:
             weights = (problem.jobs[j].objective or problem.objective).shares()
             best = best_combination(
-                cost_usd[j, candidates], latency_s[j, candidates], similarity[j, candidates], weights[0], weights[1]
+                price_usd_per_h[candidates], latency_s[candidates], similarity[j, candidates], weights[0], weights[1]
             )
             assert len(best) == 1, "no term is negative, so one resource is never worse than more"
             return candidates[best[0]]
