@@ -27,20 +27,22 @@ _SHOWN_CHARACTERS = 2000
 
 def run_to_end(screen: Screen, work: "Work", pool: Sequence[Resource], *, out: BinaryIO | None) -> int:
     """Run one job and return the exit code: 0 when it succeeded. `out` gets what the job writes, as it writes it."""
+    from dnaml.cli.environments import keep_environment
     from dnaml.cli.logs import Tail
 
     with _engine(screen, pool, work) as executor:
         _tell_of_others(screen)
         future = work.submit(executor)
+        keep_environment(screen.state)
         job_id = future.job_id
         screen.note(f"{job_id} PENDING: {work.job.name} is recorded in {screen.state}")
         try:
             tail = Tail(screen.state, job_id, out) if out is not None else None
-            _watch(screen, future, tail)
+            watch(screen, future, tail)
         except KeyboardInterrupt:
             screen.note(f"interrupted; nothing is lost: dnaml submit --resume goes on, dnaml cancel {job_id} ends it")
             raise
-        error = _error_of(future)
+        error = error_of(future)
     return _sum_up(screen, job_id, None if error else future, error)
 
 
@@ -84,7 +86,7 @@ def _tell_of_others(screen: Screen) -> None:
             screen.note(f"{len(others)} unfinished jobs of earlier runs go on meanwhile; --resume waits for them")
 
 
-def _watch(screen: Screen, future: "Future[Any]", tail: Any) -> None:
+def watch(screen: Screen, future: "Future[Any]", tail: Any) -> None:
     """Tell each change until the job has ended."""
     told_waiting, told_attempt = "", ""
     while not wait_for([future], timeout=_LOOK_EVERY_S).done:
@@ -111,7 +113,7 @@ def _placed(decision: Decision, *, again: bool) -> str:
     return f"{decision.job_id} {state} on {decision.chosen}: predicted {middle} ({band}), cost {cost}"
 
 
-def _error_of(future: "Future[Any]") -> BaseException | None:
+def error_of(future: "Future[Any]") -> BaseException | None:
     """Return what the work raised; an engine that broke raises here, it is not the work's fault."""
     try:
         error = future.exception()

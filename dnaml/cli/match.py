@@ -29,13 +29,13 @@ def match(
 ) -> None:
     """Rank resources by the likeness of their DNA to the job's; what is unknown on either side does not count."""
     from dnaml.cli.pool import resources_or_this_machine
-    from dnaml.cli.work import known_demand, prepare
+    from dnaml.cli.work import prepare
     from dnaml.dna.space import SLOTS, computation_dna, resource_dna
     from dnaml.dna.space import match as ranked
 
-    work = prepare(source)
+    work = prepare(source, screen.state)
     pool = resources_or_this_machine(screen)
-    computation = known_demand(work.computation, screen.state)
+    computation = work.computation
     found = ranked(computation, pool, metric=metric.value, k=count)
     wanted = computation_dna(computation)
     offered = {one.id: resource_dna(one) for one in pool}

@@ -19,7 +19,7 @@ def predict(screen: Screen, source: JobSource) -> None:
     from dnaml.cli.pool import resources_or_this_machine
     from dnaml.cli.work import prepare
 
-    work = prepare(source)
+    work = prepare(source, screen.state)
     pool = resources_or_this_machine(screen)
     answer = predictor_of(screen.state).predict([work.computation], pool)
     bands = [answer.runtime_s.quantile(level)[0] for level in (0.1, 0.5, 0.9)]

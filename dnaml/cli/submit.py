@@ -44,7 +44,7 @@ def _dry_run(screen: Screen, source: str) -> int:
     from dnaml.cli.pool import drivable, resources_or_this_machine
     from dnaml.cli.work import prepare
 
-    work = prepare(source)
+    work = prepare(source, screen.state)
     resources = drivable(resources_or_this_machine(screen))
     seen = outlook(work, resources, screen.state)
     from dnaml.cli.explain import decision_table, price_line
@@ -79,7 +79,7 @@ def _run(screen: Screen, source: str, *, follow: bool) -> int:
     from dnaml.cli.pool import drivable, keep, known_resources, measured, this_machine
     from dnaml.cli.work import prepare
 
-    work = prepare(source)
+    work = prepare(source, screen.state)
     known = known_resources(screen.state)
     resources = known or (measured(screen, this_machine()),)
     pool = drivable(resources)

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dnaml.cli.demands import with_known_demand
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Constraints, Job
 from dnaml.jobfile import Argv, Call, JobFile
@@ -24,6 +25,16 @@ class Work:
     runnable: Argv | Call
     function: Callable[..., Any] | None  # a user's function
     computation: Computation
+
+    def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:  # as the user's function takes them
+        """Return the work as a function with its arguments; a command is the function that runs commands."""
+        if isinstance(self.runnable, Call):
+            assert self.function is not None
+            return getattr(self.function, "function", self.function), self.runnable.args, dict(self.runnable.kwargs)
+        from dnaml.execution.argv import Command, run_argv
+
+        where = self.runnable
+        return run_argv, (Command(where.argv, str(where.workdir), dict(where.envs)),), {}
 
     def constraints(self, resources: Sequence[Resource]) -> Constraints:
         """Return the job's limits over these resources; InputError when none meets its wishes."""
@@ -60,8 +71,10 @@ class Work:
         return submit(self.function, *self.runnable.args, **self.runnable.kwargs)
 
 
-def prepare(source: str) -> Work:
+def prepare(source: str, state: Path | None = None) -> Work:
     """Return the work of a job file or `module:function`; InputError for whatever is wrong with it.
+
+    With `state`, the computation carries what was measured of it before.
 
     Variables and secrets of the job are set in this process, from which workers inherit them; a function's folder
     becomes the current one.
@@ -72,12 +85,17 @@ def prepare(source: str) -> Work:
     job.input_paths()
     os.environ.update(secrets)
     os.environ.update({"DNAML_PART": "0", "DNAML_PARTS": "1"})
+    function = None
     if isinstance(runnable, Argv):
-        return Work(job=job, runnable=runnable, function=None, computation=_command(job, runnable))
-    os.environ.update(runnable.envs)
-    os.chdir(runnable.workdir)
-    function = runnable.load()
-    return Work(job=job, runnable=runnable, function=function, computation=_call(job, runnable, function))
+        computation = _command(job, runnable)
+    else:
+        os.environ.update(runnable.envs)
+        os.chdir(runnable.workdir)
+        function = runnable.load()
+        computation = _call(job, runnable, function)
+    if state is not None:
+        computation = with_known_demand(computation, state)
+    return Work(job=job, runnable=runnable, function=function, computation=computation)
 
 
 def _command(job: JobFile, command: Argv) -> Computation:
@@ -99,16 +117,3 @@ def _declared(job: JobFile) -> dict[str, float] | None:
     """Return what the job file says about the computation: the memory it needs."""
     wish = job.document.resources.memory
     return None if wish is None else {"memory_bytes": int(parse_memory(wish, what="resources.memory").amount)}
-
-
-def known_demand(computation: Computation, state: Path) -> Computation:
-    """Return the computation with the demand that its last run, or that of its kernel, was recorded with."""
-    from dnaml.history import History
-
-    if computation.demand or not (state / "journal.sqlite").exists():
-        return computation
-    seen = [view.computation for view in History.read(state).jobs.values() if view.computation.demand]
-    same = [one for one in seen if one.id == computation.id] or [
-        one for one in seen if one.kernel == computation.kernel
-    ]
-    return replace(computation, demand=same[-1].demand) if same else computation
