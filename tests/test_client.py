@@ -273,3 +273,15 @@ def test_a_command_runs_without_a_shell_and_fails_with_its_exit_code(executor, t
         executor.submit_argv(["sh", "-c", "exit 3"]).result(30)
     with pytest.raises(ComputationFailed, match="cannot be started"):
         executor.submit_argv(["no-such-program"]).result(30)
+
+
+def test_what_was_handed_over_ahead_is_taken_back_when_the_attempt_before_it_does_not_end(executor, tmp_path):
+    for _ in range(3):
+        assert all(f.result(30) == "seen" for f in [executor.submit(work.brief_unless, "", "") for _ in range(30)])
+    blocked = executor.submit(work.brief_unless, str(tmp_path), "go")
+    seen(tmp_path / "under-way")
+    others = [executor.submit(work.brief_unless, "", "") for _ in range(40)]
+    assert all(f.result(30) == "seen" for f in others)
+    assert not blocked.done()
+    (tmp_path / "go").touch()
+    assert blocked.result(30) == "seen"

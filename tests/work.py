@@ -98,3 +98,11 @@ def ignores_everything(folder):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Path(folder, "under-way").touch()
     time.sleep(600)
+
+
+def brief_unless(folder, name):
+    """Return at once, or wait for a file when a folder is named."""
+    if folder:
+        Path(folder, "under-way").touch()
+        waits_for(Path(folder, name))
+    return "seen"

@@ -34,7 +34,13 @@ from dnaml.execution import messages
 from dnaml.execution.process import WorkerProcess
 
 NowS = Callable[[], float]
-_STATES = {"done": AttemptState.DONE, "failed": AttemptState.FAILED, "stopped": AttemptState.STOPPED}
+_UNBEGUN = "unbegun"
+_STATES = {
+    "done": AttemptState.DONE,
+    "failed": AttemptState.FAILED,
+    "stopped": AttemptState.STOPPED,
+    _UNBEGUN: AttemptState.STOPPED,
+}
 
 
 class Listener(Protocol):
@@ -294,6 +300,7 @@ class LocalBackend:
             error=message.error,
             result=stored,
             log=(message.log_start, message.log_end),
+            began=message.state != _UNBEGUN,
         )
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Event]:

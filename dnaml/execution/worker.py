@@ -4,6 +4,7 @@ The main thread runs one attempt after the other; a second thread beats once a s
 code is only ever unpickled here. The process dies with its engine and leaves no child behind after an attempt.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -33,10 +34,6 @@ _READ_BYTES = 1 << 20
 _encode_json = msgspec.json.Encoder().encode
 
 
-class Unbegun(Exception):
-    """Says that an attempt was stopped before it began."""
-
-
 class Worker:
     """One worker process; `serve` returns when the engine closed the connection."""
 
@@ -48,8 +45,11 @@ class Worker:
         self._meter = Meter()
         self._functions: dict[str, Callable[..., Any]] = {}
         self._stop = threading.Event()
-        self._stopped_ids: set[str] = set()
+        self._waiting: dict[str, messages.Begin] = {}
         self._current = ""
+        self._turn = threading.Lock()
+        self._reading = threading.Lock()
+        self._reader = messages.FrameReader()
         self._sending = threading.Lock()
         self._held: list[bytes] = []
         self._held_since_s = 0.0
@@ -57,13 +57,27 @@ class Worker:
     def serve(self) -> None:
         """Run attempts until the engine closes the connection."""
         threading.Thread(target=self._listen, name="dnaml-control", daemon=True).start()
-        reader = messages.FrameReader()
-        while data := self._data.recv(_READ_BYTES):
-            for frame in reader.feed(data):
+        while self._take_in(0):
+            while (begin := self._next()) is not None:
+                self._hold(self._run(begin))
+            self._flush(0.0)
+
+    def _take_in(self, flags: int) -> bool:
+        """Read what the engine sent on the data socket; False when it is gone. One thread at a time may call this."""
+        with self._reading:
+            data = self._data.recv(_READ_BYTES, flags)
+            for frame in self._reader.feed(data):
                 message = messages.decode_from_engine(frame)
                 if isinstance(message, messages.Begin):
-                    self._hold(self._run(message))
-            self._flush(0.0)
+                    self._waiting[message.attempt_id] = message
+        return bool(data)
+
+    def _next(self) -> messages.Begin | None:
+        """Take the next attempt in line; from here on a stop request is for the attempt itself to notice."""
+        with self._turn:
+            self._stop.clear()
+            self._current = next(iter(self._waiting), "")
+            return self._waiting.pop(self._current, None)
 
     def _hold(self, message: messages.Ended) -> None:
         """Keep the end of a very short attempt for a moment: several ends travel in one message."""
@@ -104,31 +118,35 @@ class Worker:
 
     def _on_control(self, message: messages.FromEngine) -> None:
         if isinstance(message, messages.Stop):
-            self._stopped_ids.add(message.attempt_id)
-            if message.attempt_id == self._current:
+            self._stop_one(message.attempt_id)
+
+    def _stop_one(self, attempt_id: str) -> None:
+        """Tell the running attempt to stop, or answer for one that stands behind it."""
+        with self._turn:
+            if attempt_id == self._current:
                 self._stop.set()
+                return
+            if self._current:  # the main thread runs user code, so nobody else reads
+                with contextlib.suppress(BlockingIOError):
+                    self._take_in(socket.MSG_DONTWAIT)
+            begin = self._waiting.pop(attempt_id, None)
+        if begin is not None:
+            idle = messages.Metered(0.0, 0.0, 0.0, 0, {})
+            self._hold(messages.Ended(attempt_id, begin.epoch, "unbegun", b"", "", idle, "stopped before it began"))
+            self._flush(0.0)
 
     def _run(self, begin: messages.Begin) -> messages.Ended:
         payload = messages.decode_payload(begin.payload)
-        self._current = begin.attempt_id
-        self._stop.clear()
-        if begin.attempt_id in self._stopped_ids:
-            self._stop.set()
         reach(CrashPoint.ATTEMPT_RECEIVED)
         log_start = os.fstat(1).st_size
         self._meter.start()
         try:
-            if self._stop.is_set():
-                raise Unbegun
             result = self._call(begin, payload)
             ended = self._done(begin, payload, result)
-        except Unbegun:
-            ended = self._stopped(begin, "stopped before it began")
         except SystemExit as error:
             ended = self._failed(begin, error, f"it exited with code {error.code}")
         except BaseException as error:  # noqa: BLE001  # the edge at which a crash of user work becomes the FAILED outcome
             ended = self._failed(begin, error, _one_line(error))
-        self._current = ""
         sys.stdout.flush()
         sys.stderr.flush()
         if orphans.has_children():

@@ -34,6 +34,7 @@ class Controller:
         self._policies = {policy.name: policy}
         self._predictors = {predictor.version: predictor}
         self._recovering = False
+        self._reopenable: dict[str, Entry] = {}
         self._commands: list[Command] = []
         self._handlers: dict[type[Event], Callable[..., None]] = {
             ev.ResourceUp: self._on_resource_up,
@@ -114,6 +115,7 @@ class Controller:
         if entry is None:
             return
         if not entry.live:
+            entry.stop_asked = event.running
             self._end_job(entry, JobState.CANCELLED, None, "cancelled before it started")
         elif event.running and not entry.stop_asked:
             entry.stop_asked = True
@@ -123,6 +125,8 @@ class Controller:
     def _end_job(self, entry: Entry, state: JobState, ended: ev.AttemptEnded | None, error: str | None) -> None:
         self._planner.forget(entry)
         self.ledger.end(entry)
+        if self._recovering and state is not JobState.SUCCEEDED:
+            self._reopenable[entry.job.id] = entry
         attempt_id = ended.attempt_id if ended else None
         result = ended.result if ended else None
         self._commands.append(
@@ -155,10 +159,17 @@ class Controller:
                 self._stop_attempts(entry, "asked to stop")
 
     def _adopt(self, event: ev.AttemptStarted) -> None:
-        """Take over an attempt that an earlier engine started."""
-        entry = self.ledger.open.get(event.job_id)
-        if entry is None or event.epoch <= entry.epoch:
+        """Take over an attempt that an earlier engine started.
+
+        Where the job seems to have ended without a result, it had not: this attempt was on its way, though no event
+        told of it yet.
+        """
+        entry = self.ledger.open.get(event.job_id) or self._reopenable.get(event.job_id)
+        if entry is None or event.epoch in entry.adopted:
             return
+        if entry.over:
+            self.ledger.reopen(self._reopenable.pop(event.job_id))
+        entry.adopted.add(event.epoch)
         attempt = Attempt(
             id=event.attempt_id,
             epoch=event.epoch,
@@ -172,7 +183,7 @@ class Controller:
 
     def _enter(self, entry: Entry, attempt: Attempt, at_s: float, predicted_s: float) -> None:
         """Note a new attempt with its job and its resource."""
-        entry.epoch = attempt.epoch
+        entry.epoch = max(entry.epoch, attempt.epoch)
         entry.live[attempt.id] = attempt
         self.ledger.attempts[attempt.id] = entry
         self.pool.start(attempt.placement.resource_id, attempt.id, at_s, predicted_s)
@@ -248,6 +259,7 @@ class Controller:
 
     def _on_resumed(self, event: ev.Resumed) -> None:
         """Put every job that had an attempt back in line: the old engine's workers died with it."""
+        self._reopenable.clear()
         for entry in list(self.ledger.attempts.values()):
             for attempt_id, attempt in list(entry.live.items()):
                 self.pool.end(attempt.placement.resource_id, attempt_id, lost=False)
@@ -264,8 +276,23 @@ class Controller:
     # -- planning ----------------------------------------------------------------------------------------------------
 
     def _on_tick(self, event: ev.Tick) -> None:
-        if not self._recovering:
-            self._planner.learn(event.at_s)
+        if self._recovering:
+            return
+        self._planner.learn(event.at_s)
+        for lane in self.pool.lanes.values():
+            if lane.is_overdue(event.at_s):
+                self._planner.stale = True
+                for attempt_id in list(lane.running)[lane.resource.slots :]:
+                    self._call_back(attempt_id)
+
+    def _call_back(self, attempt_id: str) -> None:
+        """Take back an attempt that was handed over ahead and stands behind one that does not end."""
+        entry = self.ledger.attempts[attempt_id]
+        attempt = entry.live[attempt_id]
+        if attempt.state is AttemptState.RUNNING:
+            entry.move(attempt_id, AttemptState.STOPPING)
+            reason = "what runs before it takes longer than predicted"
+            self._commands.append(StopAttempt(attempt_id=attempt_id, epoch=attempt.epoch, reason=reason))
 
     def _on_settled(self, event: ev.Settled) -> None:
         if self._recovering:

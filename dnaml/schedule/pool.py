@@ -9,6 +9,11 @@ from dnaml.core.resource import Resource, ResourceState
 
 _MOST_AHEAD = 7
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
+_OVERDUE_FACTOR, _OVERDUE_S = 2.0, 0.5
+
+
+def _remaining_s(elapsed_s: float, predicted_s: float) -> float:
+    return predicted_s - elapsed_s if elapsed_s <= predicted_s else elapsed_s
 
 
 @dataclass(slots=True)
@@ -28,10 +33,20 @@ class Lane:
     ended: int = 0
 
     def free_in_s(self, at_s: float) -> float:
-        """Return the predicted seconds until a slot is free: 0 when one is."""
+        """Return the predicted seconds until a slot is free: 0 when one is.
+
+        What has run longer than predicted is expected to take as long again as it already took.
+        """
         if len(self.running) < self.resource.slots:
             return 0.0
-        return max(0.0, min(start_s + length_s - at_s for start_s, length_s in self.running.values()))
+        return min(_remaining_s(at_s - start_s, length_s) for start_s, length_s in self.running.values())
+
+    def is_overdue(self, at_s: float) -> bool:
+        """Say whether every slot is held by an attempt that should have ended long ago."""
+        held = list(self.running.values())[: self.resource.slots]
+        return len(held) == self.resource.slots and all(
+            at_s - start_s > _OVERDUE_FACTOR * length_s + _OVERDUE_S for start_s, length_s in held
+        )
 
     def own_free_in_s(self) -> float:
         """Return where the lane's own clock will stand when what runs on it has ended as predicted."""
