@@ -1,6 +1,7 @@
 """Answers kept for one set of resources, row by row: a decision about a known computation costs microseconds."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,9 @@ class KeptAnswers:
 
     def __init__(self, resources: Sequence[Resource], history: History, hazard: Hazard) -> None:
         self.resources = tuple(resources)
-        unknown = [r for r in resources if r.id not in history.codes]
-        fresh = {r.id: len(history.codes) + place for place, r in enumerate(unknown)}
-        self.fresh_log_speeds = [log_speed(r.spec) for r in unknown]
-        self.codes = np.array([history.codes.get(r.id, fresh.get(r.id, -1)) for r in resources], dtype=np.int64)
+        known, fresh = history.codes, count(len(history.codes))
+        self.fresh_log_speeds = [log_speed(r.spec) for r in resources if r.id not in known]
+        self.codes = np.array([known[r.id] if r.id in known else next(fresh) for r in resources], dtype=np.int64)
         self.memory = np.array([np.inf if r.memory_bytes is None else r.memory_bytes for r in resources])
         self.hazard = np.array([hazard.per_h(r.id) for r in resources], dtype=np.float64)
         self.hazard.setflags(write=False)

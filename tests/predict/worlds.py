@@ -1,4 +1,4 @@
-"""A simulated world with known truth: kernels at sizes on resources, with effects, interactions and noise in ln seconds."""
+"""A simulated world with known truth: kernels at sizes on resources, with interactions and noise, in ln seconds."""
 
 import math
 from dataclasses import dataclass, field

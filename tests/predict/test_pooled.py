@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from dnaml.predict.history import History, bucket_of
+from dnaml.predict.pooled import Posterior, Prior, learn, noise_variance, stacked
+from tests.predict.worlds import world
+
+
+def flat_prior(resources, **more):
+    return Prior(shift=np.zeros(resources), covariance=0.25**2 * np.eye(resources), **more)
+
+
+def kernels_of(simulated):
+    history = History().updated(simulated.runs)
+    return history, history.largest(64)
+
+
+def test_the_prior_variance_is_the_diagonal_of_the_prior_covariance():
+    _, kernels = kernels_of(world(0, kernels=2))
+    prior, at = flat_prior(5), kernels[0].at
+    np.testing.assert_allclose(prior.variance(at), np.diagonal(prior.between(at, at)))
+
+
+def test_the_posterior_is_that_of_the_joint_gaussian():
+    _, kernels = kernels_of(world(0, kernels=2))
+    cells, prior = kernels[0], flat_prior(5, noise_sd=0.1)
+    mean, sd = Posterior(prior=prior, cells=cells).at(cells.at)
+    noise = noise_variance(prior, cells)
+    cov = prior.between(cells.at, cells.at)
+    gain = cov @ np.linalg.inv(cov + np.diag(noise / cells.count))
+    np.testing.assert_allclose(mean, prior.mean(cells.at) + gain @ (cells.mean - prior.mean(cells.at)), rtol=1e-8)
+    np.testing.assert_allclose(sd**2, np.maximum(np.diagonal(cov - gain @ cov), 1e-6) + noise, rtol=1e-6)
+
+
+def test_what_is_left_out_is_predicted_as_without_it():
+    _, kernels = kernels_of(world(1, kernels=2))
+    cells, prior = kernels[0], flat_prior(5)
+    error, variance = Posterior(prior=prior, cells=cells).left_out()
+    keep = np.arange(len(cells.count)) != 3
+    cov = prior.between(cells.at, cells.at) + np.diag(noise_variance(prior, cells) / cells.count)
+    rest = cells.mean[keep] - prior.mean(cells.at)[keep]
+    inverse = np.linalg.inv(cov[np.ix_(keep, keep)])
+    expected = prior.mean(cells.at)[3] + cov[3, keep] @ inverse @ rest
+    assert error[3] == pytest.approx(cells.mean[3] - expected)
+    assert variance[3] == pytest.approx(cov[3, 3] - cov[3, keep] @ inverse @ cov[keep, 3])
+
+
+def test_a_batch_of_kernels_is_solved_as_each_alone():
+    _, kernels = kernels_of(world(2, kernels=4))
+    prior = flat_prior(5)
+    errors, _ = Posterior(prior=prior, cells=stacked(kernels)).left_out()
+    for batch, cells in zip(errors, kernels, strict=True):
+        alone, _ = Posterior(prior=prior, cells=cells).left_out()
+        np.testing.assert_allclose(batch[: len(alone)], alone, rtol=1e-5, atol=1e-7)
+
+
+def test_learning_finds_how_fast_the_resources_are():
+    simulated = world(3, kernels=16)
+    history, kernels = kernels_of(simulated)
+    prior = learn(kernels, history.log_speeds, start=flat_prior(5))
+    truth = simulated.truth.mean(axis=(0, 1))
+    order = [history.codes[r.id] for r in simulated.resources]
+    shift = prior.shift[order]
+    np.testing.assert_allclose(shift - shift.mean(), truth - truth.mean(), atol=0.12)
+    assert prior.noise_sd == pytest.approx(simulated.noise_sd, rel=0.25)
+
+
+def test_learned_relations_predict_left_out_cells_better_than_none():
+    simulated = world(4)
+    history, kernels = kernels_of(simulated)
+    cells = stacked(kernels)
+    used = cells.count > 0
+
+    def loss(prior):
+        error, _ = Posterior(prior=prior, cells=cells).left_out()
+        return np.abs(error[used]).mean()
+
+    learned = learn(kernels, history.log_speeds, start=flat_prior(5))
+    assert loss(learned) < 0.75 * loss(flat_prior(5))
+
+
+def test_a_further_resource_starts_at_the_speed_its_spec_suggests():
+    prior = flat_prior(2).extended([0.5])
+    np.testing.assert_allclose(prior.shift, [0, 0, -0.5])
+    assert prior.covariance[2, 2] > prior.covariance[0, 0]
+    assert prior.extended([]) is prior
+
+
+def test_a_size_never_run_follows_the_slope_of_the_sizes_that_ran():
+    simulated = world(5, kernels=1, resources=1, never=0.0)
+    history, kernels = kernels_of(simulated)
+    points = history.kernels["k0"].points(bucket_of({"n": 550.0}), None, np.array([0]))
+    mean, _ = Posterior(prior=flat_prior(1), cells=kernels[0]).at(points)
+    assert kernels[0].mean.min() < mean[0] < kernels[0].mean.max()
