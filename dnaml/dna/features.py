@@ -63,17 +63,24 @@ STATE_KEYS = ("load", "error_rate")
 SHARE_KEYS = (
     "cpu_share",
     "gpu_share",
+    "parallel_share",
     "fp64_share",
     "fp32_share",
     "low_precision_share",
     "sequential_share",
     "random_share",
+    "random_share_confidence",
 )
-"""demands in [0, 1]: busy share of a core or GPU; precision mix of the arithmetic; time lost to each kind of access"""
+"""demands in [0, 1]: busy share of a core or GPU, share that runs in parallel; precision mix of the arithmetic; shares
+of the time that go to each kind of memory access, with how sure that is"""
 
 AMOUNT_KEYS = (
     "parallelism",
     "flop",
+    "fp64_flop",
+    "fp32_flop",
+    "low_precision_flop",
+    "memory_traffic_bytes",
     "read_bytes",
     "written_bytes",
     "transferred_bytes",
@@ -109,7 +116,7 @@ COMPUTATION_COLUMNS = (
     "checkpointable",
     *(f"name_{bucket}" for bucket in range(NAME_BUCKETS)),
 )
-"""42 columns"""
+"""48 columns"""
 
 
 def resource_row(resource: Resource, state: ResourceState | None = None) -> Rows:

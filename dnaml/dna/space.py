@@ -80,7 +80,6 @@ _LESS_IS_BETTER = frozenset({"control_latency", "price"})
 _REFERENCE_FLOP_PER_S = {"fp64": 4e10, "fp32": 8e10, "low_precision": 1.6e11}
 _REFERENCE_IO_BYTES_PER_S = 5e8
 _REFERENCE_NETWORK_BYTES_PER_S = 1e9
-_PRECISIONS = {"fp64": "fp64_share", "fp32": "fp32_share", "low_precision": "low_precision_share"}
 _DECLARED = {
     "unit_class": "unit_need",
     "clock_average": "clock_need",
@@ -141,6 +140,13 @@ def similarity(
     return np.where(shared > 0, cosine if chosen is Metric.COSINE else 1.0 / (1.0 + distance), 0.0)
 
 
+def similarities(
+    computations: Sequence[Computation], resources: Sequence[Resource], metric: Metric | str = Metric.COSINE
+) -> FloatArray:
+    """Return similarities [C, R] of what computations demand and resources supply: what `Problem.similarity` holds."""
+    return similarity([computation_dna(c) for c in computations], [resource_dna(r) for r in resources], metric)
+
+
 def match(
     computation: Computation | ComputationDNA,
     resources: Sequence[Resource | ResourceDNA],
@@ -149,10 +155,11 @@ def match(
 ) -> tuple[Match, ...]:
     """Return the k resources whose DNA suits a computation best, best first.
 
-    >>> job = Computation(id="sum", kernel="sum", demand={"sequential_share": 1.0, "flop": 0.0})
-    >>> slow = Resource(id="slow", spec={"sequential_bytes_per_s": 1e9, "fp64_flop_per_s": 1e14})
-    >>> quick = Resource(id="quick", spec={"sequential_bytes_per_s": 1e12, "fp64_flop_per_s": 1e9})
-    >>> [found.resource_id for found in match(job, [slow, quick])]
+    >>> import dnaml
+    >>> job = dnaml.Computation(id="sum", kernel="sum", demand={"sequential_share": 1.0, "flop": 0.0})
+    >>> slow = dnaml.Resource(id="slow", spec={"sequential_bytes_per_s": 1e9, "fp64_flop_per_s": 1e14})
+    >>> quick = dnaml.Resource(id="quick", spec={"sequential_bytes_per_s": 1e12, "fp64_flop_per_s": 1e9})
+    >>> [found.resource_id for found in dnaml.match(job, [slow, quick])]
     ['quick', 'slow']
     """
     if k < 1:
@@ -255,33 +262,47 @@ def _supplies(resource: Resource, state: ResourceState | None) -> dict[str, floa
 def _time_shares(computation: Computation) -> dict[str, float | None]:
     """Return how a run's time divides over arithmetic, memory access, storage and network, as far as known.
 
-    Sequential and random share are shares of the whole time; what they leave is divided by amounts of work, each
-    turned into time at one reference core.
+    Sequential and random share are shares of the whole time. What they leave is divided by amounts of work, each turned
+    into time at one reference core; where the flops are not known, by the busy share of the processor.
     """
     demand = computation.demand
     memory = {"sequential_bandwidth": demand.get("sequential_share"), "random_access": demand.get("random_share")}
-    work: dict[str, float | None] = {
-        name: _arithmetic_s(demand, share_key, _REFERENCE_FLOP_PER_S[name]) for name, share_key in _PRECISIONS.items()
-    }
-    moved = [demand[key] for key in ("read_bytes", "written_bytes") if key in demand]
-    work["io_rate"] = sum(moved) / _REFERENCE_IO_BYTES_PER_S if moved else None
-    transferred = demand.get("transferred_bytes")
-    work["network_rate"] = None if transferred is None else transferred / _REFERENCE_NETWORK_BYTES_PER_S
-    total_s = sum(seconds or 0.0 for seconds in work.values())
     left = max(0.0, 1.0 - sum(share or 0.0 for share in memory.values()))
-    shares = {
-        name: None if seconds is None else (left * seconds / total_s if total_s > 0 else 0.0)
-        for name, seconds in work.items()
+    arithmetic = {name: _arithmetic_s(demand, name) for name in _REFERENCE_FLOP_PER_S}
+    moving = _moving_s(demand)
+    if any(seconds is not None for seconds in arithmetic.values()):
+        return {**memory, **_divided(left, {**arithmetic, **moving})}
+    busy = demand.get("cpu_share", 1.0)
+    mix = {name: demand.get(f"{name}_share") for name in _REFERENCE_FLOP_PER_S}
+    computed = {name: None if share is None else left * busy * share for name, share in mix.items()}
+    return {**memory, **computed, **_divided(left * (1.0 - busy), moving)}
+
+
+def _divided(whole: float, amounts: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return a whole divided in proportion to the known amounts; unknown ones stay unknown."""
+    total = sum(amount or 0.0 for amount in amounts.values())
+    return {
+        name: None if amount is None else (whole * amount / total if total > 0 else 0.0)
+        for name, amount in amounts.items()
     }
-    return {**memory, **shares}
 
 
-def _arithmetic_s(demand: Mapping[str, float], share_key: str, flop_per_s: float) -> float | None:
+def _arithmetic_s(demand: Mapping[str, float], precision: str) -> float | None:
     """Return the reference seconds of one precision; a computation without any flop needs no mix to be known."""
-    flop, share = demand.get("flop"), demand.get(share_key)
-    if flop is None or (share is None and flop > 0):
-        return None
-    return flop * (share or 0.0) / flop_per_s
+    flop, share = demand.get("flop"), demand.get(f"{precision}_share")
+    mixed = 0.0 if flop == 0 else None if flop is None or share is None else flop * share
+    own = demand.get(f"{precision}_flop", mixed)
+    return None if own is None else own / _REFERENCE_FLOP_PER_S[precision]
+
+
+def _moving_s(demand: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the reference seconds of storage and network."""
+    moved = [demand[key] for key in ("read_bytes", "written_bytes") if key in demand]
+    transferred = demand.get("transferred_bytes")
+    return {
+        "io_rate": sum(moved) / _REFERENCE_IO_BYTES_PER_S if moved else None,
+        "network_rate": None if transferred is None else transferred / _REFERENCE_NETWORK_BYTES_PER_S,
+    }
 
 
 def _needs(computation: Computation) -> dict[str, float | None]:
@@ -289,10 +310,13 @@ def _needs(computation: Computation) -> dict[str, float | None]:
     demand = computation.demand
     needs: dict[str, float | None] = {name: demand.get(key) for name, key in _DECLARED.items()}
     parallelism = demand.get("parallelism")
-    if parallelism is not None:
-        needs["parallel_width"] = 1.0 - 1.0 / max(1.0, parallelism)
+    spread = demand.get("parallel_share", None if parallelism is None else 1.0 - 1.0 / max(1.0, parallelism))
+    if spread is not None:
+        needs["parallel_width"] = spread
         if needs["clock_average"] is None:
-            needs["clock_average"] = 1.0 / max(1.0, parallelism)  # what one core does alone follows its clock
+            needs["clock_average"] = 1.0 - spread  # what one core does alone follows its clock
+    if needs["unit_class"] is None:
+        needs["unit_class"] = demand.get("gpu_share")
     memory_bytes = demand.get("peak_memory_bytes", computation.memory_bytes)
     if memory_bytes is not None:
         needs["memory_size"] = _scaled("memory_size", max(memory_bytes, BOUNDS["memory_size"][0]))

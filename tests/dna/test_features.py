@@ -1,3 +1,5 @@
+"""Features of resources and computations: log scales, one-hots, masks."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The interpretable slots of both DNAs, and matching by them."""
+
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,17 @@ from dnaml.core.dna import DNA_LENGTH, RAW_SLOTS, ComputationDNA, ResourceDNA
 from dnaml.core.errors import DnaVersionError, InputError
 from dnaml.core.resource import Resource, ResourceState, UnitType
 from dnaml.core.work import Computation
-from dnaml.dna.space import BOUNDS, SLOTS, UNIT_CLASS, Metric, computation_dna, match, resource_dna, similarity
+from dnaml.dna.space import (
+    BOUNDS,
+    SLOTS,
+    UNIT_CLASS,
+    Metric,
+    computation_dna,
+    match,
+    resource_dna,
+    similarities,
+    similarity,
+)
 
 FULL_SPEC = {
     "cores": 8.0,
@@ -120,6 +132,28 @@ def test_flops_of_unknown_precision_are_masked_and_none_at_all_is_known() -> Non
     assert demand(flop=0.0, random_share=0.5)["fp64"] == 0.0
 
 
+def test_flops_counted_by_precision_need_no_mix() -> None:
+    found = demand(fp64_flop=4e10, fp32_flop=8e10, read_bytes=0.0)
+    assert found["fp64"] == found["fp32"] == 0.5
+    assert np.isnan(found["low_precision"])
+
+
+def test_without_flops_time_divides_by_how_busy_the_processor_is() -> None:
+    found = demand(cpu_share=0.25, fp64_share=1.0, fp32_share=0.0, read_bytes=3e9, written_bytes=0.0)
+    assert (found["fp64"], found["io_rate"]) == (0.25, 0.75)
+    assert demand(fp64_share=0.5, fp32_share=0.5)["fp64"] == 0.5
+
+
+def test_a_share_of_parallel_work_outranks_the_count_of_busy_cores() -> None:
+    found = demand(parallel_share=0.25, parallelism=8.0)
+    assert (found["parallel_width"], found["clock_average"]) == (0.25, 0.75)
+
+
+def test_a_computation_that_uses_a_gpu_demands_its_units() -> None:
+    assert demand(gpu_share=0.5, parallelism=1.0)["unit_class"] == pytest.approx(0.5 / 1.5)
+    assert demand(gpu_share=0.5, unit_need=0.0, parallelism=1.0)["unit_class"] == 0.0
+
+
 def test_a_wide_computation_demands_width_and_a_narrow_one_clock() -> None:
     wide, narrow = demand(parallelism=8.0), demand(parallelism=1.0)
     assert wide["parallel_width"] > wide["clock_average"]
@@ -157,6 +191,15 @@ def test_euclidean_puts_the_largest_demand_at_full_supply() -> None:
     wanted = dna(ComputationDNA, [0.25, 0.5, nan])
     found = similarity([wanted], [dna(ResourceDNA, [0.5, 1.0, 0.3]), dna(ResourceDNA, [0.5, 0.0, 0.3])], "euclidean")
     np.testing.assert_allclose(found[0], [1.0, 1 / (1 + np.sqrt(0.5))])
+
+
+def test_a_pool_is_compared_at_once() -> None:
+    jobs = [Computation(id=f"c{i}", kernel="k", demand={"random_share": share}) for i, share in enumerate((0.0, 1.0))]
+    pool = [full(id="a"), full(id="b", spec={}), full(id="c")]
+    found = similarities(jobs, pool)
+    assert found.shape == (2, 3)
+    assert found[1, 0] == pytest.approx(match(jobs[1], pool[:1])[0].similarity)
+    assert found[1, 1] == 0.0
 
 
 def test_nothing_in_common_is_not_alike() -> None:

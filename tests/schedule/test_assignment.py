@@ -1,3 +1,5 @@
+"""The matching of jobs to positions: exact against trying all, greedy and blocks against exact."""
+
 from itertools import product
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Limits: which pairs are allowed, and the reason in words."""
+
 from dataclasses import replace
 from typing import Any
 

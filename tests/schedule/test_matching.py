@@ -1,3 +1,5 @@
+"""The default policy against trying everything, and against every simple policy."""
+
 from dataclasses import replace
 from itertools import product
 

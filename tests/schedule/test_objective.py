@@ -1,3 +1,5 @@
+"""The terms of the objective, their conventions, and the outcome of a schedule."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Queues: when placements start and end, copies, and the plan they make."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""The guarded form of the seed's matcher."""
+
 import numpy as np
 
 from dnaml.schedule.policies.guarded_matcher import GuardedMatcherPolicy

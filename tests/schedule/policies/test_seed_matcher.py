@@ -1,3 +1,5 @@
+"""The seed algorithm: as its author wrote it, with its two known degeneracies."""
+
 from itertools import chain, combinations
 
 import numpy as np

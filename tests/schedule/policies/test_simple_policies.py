@@ -1,3 +1,5 @@
+"""The simple policies, each by what it looks at."""
+
 from collections import Counter
 
 import numpy as np
