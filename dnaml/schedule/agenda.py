@@ -20,6 +20,7 @@ class Agenda:
         self.window: dict[str, Entry] = {}
         self.parked: dict[str, Entry] = {}
         self._queues: dict[str, deque[Placement]] = {}
+        self._copies: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._columns: dict[str, int] = {}
         self._tables: list[list[list[float]]] = []
@@ -34,6 +35,11 @@ class Agenda:
         self._queues = {}
         for placement in plan.placements:
             self._queues.setdefault(placement.resource_id, deque()).append(placement)
+        self._copies = {job.id: 0 for job in problem.jobs if job.resilience.replicas > 1}
+        if self._copies:
+            for placement in plan.placements:
+                if placement.job_id in self._copies:
+                    self._copies[placement.job_id] += 1
         weighed = terms(problem)
         prediction = problem.prediction
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
@@ -51,8 +57,14 @@ class Agenda:
         while queue:
             placement = queue.popleft()
             if placement.job_id in self.window:
+                if placement.job_id in self._copies:
+                    self._copies[placement.job_id] -= 1
                 return placement
         return None
+
+    def has_more(self, job_id: str) -> bool:
+        """Say whether further copies of a job are planned."""
+        return self._copies.get(job_id, 0) > 0
 
     def forget(self, job_id: str) -> None:
         """Take a job out of the window; its placements are skipped from now on."""

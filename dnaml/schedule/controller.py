@@ -94,7 +94,7 @@ class Controller:
 
     def _on_resource_down(self, event: ev.ResourceDown) -> None:
         self.pool.down(event.resource_id)
-        self._planner.stale = True
+        self._planner.changed()
 
     def _on_refreshed(self, event: ev.ResourceRefreshed) -> None:
         self.pool.states[event.state.resource_id] = event.state
@@ -271,7 +271,7 @@ class Controller:
                     self._planner.again(entry)
         for resource in self.pool.resources:
             self.pool.down(resource.id)
-        self._planner.stale = True
+        self._planner.changed()
 
     # -- planning ----------------------------------------------------------------------------------------------------
 
@@ -331,8 +331,7 @@ class Controller:
         )
         self._enter(entry, attempt, at_s, self._planner.agenda.predicted_s(placement))
         decision = self._planner.agenda.decision(placement, attempt.id, at_s)
-        if len(entry.live) >= entry.job.resilience.replicas:
-            self._planner.agenda.forget(entry.job.id)
+        self._planner.placed(entry)
         self._commands.append(
             StartAttempt(
                 attempt=attempt,

@@ -20,6 +20,7 @@ class Entry:
     losses: int = 0
     lost_on: set[str] = field(default_factory=set)
     live: dict[str, Attempt] = field(default_factory=dict)
+    adopted: set[int] = field(default_factory=set)
     checkpoint: Checkpoint | None = None
     stop_asked: bool = False
     over: bool = False
@@ -42,7 +43,10 @@ class Entry:
 
 
 class Ledger:
-    """Holds the open jobs. Waiting ones are ordered by priority, then by arrival; a job that recovers keeps its turn."""
+    """Holds the open jobs.
+
+    Waiting ones are ordered by priority, then by arrival; a job that recovers keeps its turn.
+    """
 
     def __init__(self) -> None:
         self.open: dict[str, Entry] = {}
@@ -93,6 +97,12 @@ class Ledger:
         del self.open[entry.job.id]
         entry.over = True
         self.ended += 1
+
+    def reopen(self, entry: Entry) -> None:
+        """Take back the end of a job."""
+        self.open[entry.job.id] = entry
+        entry.over = False
+        self.ended -= 1
 
     def __len__(self) -> int:
         """Return how many jobs stand in line."""

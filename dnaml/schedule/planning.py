@@ -34,7 +34,8 @@ class ControllerSettings:
 class Planner:
     """Asks the policy for plans over a bounded window of jobs, so that a long queue costs no more than a short one.
 
-    `stale` says that something changed which a new plan should know; `ended` counts attempts since the last plan.
+    `stale` says that something changed which a new plan should know when it is worth its cost; `ended` counts attempts
+    since the last plan.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Planner:
         self.ended = 0
         self._ledger, self._pool = ledger, pool
         self._settings, self._seed = settings, seed
-        self._least_priority, self._overtaken = 0, False
+        self._least_priority, self._urgent = 0, False
         self._runs: list[Run] = []
         self._learned_at_s = float("-inf")
 
@@ -62,14 +63,14 @@ class Planner:
         if len(self.agenda.window) < self._settings.window_jobs:
             self.stale = True
         elif job.priority > self._least_priority:
-            self._overtaken = True
+            self._urgent = True
 
     def changed(self) -> None:
-        """Note that resources or predictions changed: jobs that no resource could take stand in line again."""
+        """Note that resources or predictions changed: a plan is due, also for the jobs that no resource could take."""
         for entry in self.agenda.parked.values():
             self._ledger.wait(entry)
         self.agenda.parked = {}
-        self.stale = True
+        self._urgent = True
 
     def again(self, entry: Entry) -> None:
         """Plan for a job once more: its attempts ended without a result."""
@@ -77,6 +78,13 @@ class Planner:
             self.agenda.forget(entry.job.id)
             self._ledger.wait(entry)
         self.stale = True
+
+    def placed(self, entry: Entry) -> None:
+        """Note that an attempt of a job starts: once all its copies do, or no more were placed, others are planned."""
+        if len(entry.live) >= entry.job.resilience.replicas:
+            self.agenda.forget(entry.job.id)
+        elif not self.agenda.has_more(entry.job.id):
+            self.agenda.park(entry.job.id)
 
     def forget(self, entry: Entry) -> None:
         """Plan no further attempt of a job."""
@@ -100,7 +108,7 @@ class Planner:
         window, most = len(self.agenda.window), self._settings.window_jobs
         if not window and not len(self._ledger) and not self.agenda.parked:
             return False
-        if self._overtaken or (len(self._ledger) and window < max(1, most // 4)):
+        if self._urgent or (len(self._ledger) and window < max(1, most // 4)):
             return True
         news = self.ended >= max(8, window // 8)
         if self.stale and (window < most or news):
@@ -114,7 +122,7 @@ class Planner:
             self._pool.reset_clocks()
         self._fill_window()
         entries = list(self.agenda.window.values())
-        self.stale, self._overtaken, self.ended = False, False, 0
+        self.stale, self._urgent, self.ended = False, False, 0
         if not self._pool.resources:
             yield from ((entry, "no resource is available; it waits until one is") for entry in entries)
             return
