@@ -104,11 +104,7 @@ class Group:
                 _write(folder / "cgroup.kill", 1)
         if Controller.PIDS in self.folders:
             self.limit(Controller.PIDS, 0)
-        deadline_s = time.monotonic() + _CLOSE_S
-        while (inside := set(self.processes())) and time.monotonic() < deadline_s:
-            found = [process for process in orphans.processes() if process.pid in inside]
-            if not orphans.kill(found):
-                time.sleep(0.001)  # the kernel still takes down what is dead
+        orphans.kill_all(lambda: [process for process in map(orphans.find, self.processes()) if process is not None])
 
     def remove(self) -> None:
         """Kill all inside and give the folders back to the kernel."""
@@ -134,10 +130,13 @@ def make(name: str, controllers: frozenset[Controller], mount: Path = _MOUNT) ->
 
 
 def _make_v2(label: str, controllers: frozenset[Controller], mount: Path) -> Group | None:
-    """Try our own group, then those above it: a group that holds processes cannot hold limited groups as well."""
-    home = _home(mount, "")
+    """Try our own group, then those above it: a group that holds processes cannot hold limited groups as well.
+
+    Only our own is changed (and only the root lets us while we are in it); above, what is enabled is taken as it is.
+    """
+    own = home = _home(mount, "")
     while home is not None:
-        for controller in controllers:
+        for controller in controllers if home == own else ():
             _write_if_there(home / "cgroup.subtree_control", f"+{controller.value}")
         enabled = _words(home / "cgroup.subtree_control")
         usable = [controller for controller in controllers if controller.value in enabled]

@@ -11,7 +11,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ MARKER = "DNAML_WORKER"
 _LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 200  # a fork bomb that is not contained by a cgroup is given up after this many scans
+_ROUNDS = 200  # a fork bomb that nothing contains is given up after this many scans
 
 
 class Process(NamedTuple):
@@ -34,6 +34,11 @@ class Process(NamedTuple):
     session: int
     zombie: bool
     started: float
+
+    @property
+    def identity(self) -> tuple[int, float]:
+        """Return what no other process ever has; parent and session change in a life."""
+        return self.pid, self.started
 
 
 def has_children() -> bool:
@@ -73,7 +78,10 @@ def left_behind(token: str) -> list[int]:
 
     Where this process itself carries the token (it is the worker), its descendants count too, marked or not.
     """
-    return [process.pid for process in _left_behind(token)]
+    living = [process for process in processes() if not process.zombie]
+    marked = {process.pid for process in living if _is_marked(process, token)}
+    roots = marked | ({os.getpid()} if _is_ours(token) else set())
+    return sorted((marked | _descendants(living, roots)) - {os.getpid()})
 
 
 def kill_left_behind(token: str) -> int:
@@ -81,17 +89,18 @@ def kill_left_behind(token: str) -> int:
 
     A worker reaps its dead children too; the engine never does here, because each of its children has an owner.
     """
-    killed: set[int] = set()
+    ours = _is_ours(token)
+    killed = kill_all(_below_us) if ours else 0
     for _ in range(_ROUNDS):
-        found = _left_behind(token)
-        if not found:
+        # The environment of a process that forks all the time takes 50 ms to read: find one of a family by it, then
+        # the rest by the process table alone.
+        families = (kill_trees([process]) for process in processes() if _is_marked(process, token))
+        if not (now := sum(families)):
             break
-        killed.update(kill(found))
-        if _is_ours(token):
-            reap()
-    if _is_ours(token):
+        killed += now
+    if ours:
         reap()
-    return len(killed)
+    return killed
 
 
 def kill_group(group: int) -> bool:
@@ -103,21 +112,34 @@ def kill_group(group: int) -> bool:
     return True
 
 
-def kill(found: Sequence[Process], *, wait_s: float = 2.0) -> list[int]:
-    """Freeze all, so that none forks meanwhile, then kill all and wait until they are dead; return who was killed."""
-    handles = {process.pid: _hold(process) for process in found}
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid, handle in handles.items():
-            with contextlib.suppress(ProcessLookupError):
-                if _LINUX and handle is not None:
-                    signal.pidfd_send_signal(handle, number)
-                elif not _LINUX:
-                    os.kill(pid, number)
-    held = {pid: handle for pid, handle in handles.items() if handle is not None}
-    _await_exits(list(held.values()), wait_s)
-    for handle in held.values():
-        os.close(handle)
-    return list(held) if _LINUX else list(handles)
+def kill_all(found: Callable[[], Sequence[Process]]) -> int:
+    """Kill what `found` returns until it returns nothing; return how many were killed.
+
+    Everything is frozen first, until nothing new turns up: what is frozen cannot fork, and still counts where the
+    number of processes is limited, so that a fork bomb has nothing to grow back from.
+    """
+    killed: set[tuple[int, float]] = set()
+    frozen: set[tuple[int, float]] = set()
+    for _ in range(_ROUNDS):
+        now = {process.identity: process for process in found()}
+        if not now.keys() - killed:
+            break
+        new = now.keys() - frozen
+        for identity in new:
+            _signal(now[identity], signal.SIGSTOP)
+        frozen |= new
+        if not new:
+            killed.update(process.identity for process in kill(now.values()))
+    return len(killed)
+
+
+def kill(some: Iterable[Process], *, wait_s: float = 2.0) -> list[Process]:
+    """Kill processes and wait until they are dead, at most `wait_s` in all; return those that were alive."""
+    killed = [process for process in some if _signal(process, signal.SIGKILL)]
+    deadline_s = time.monotonic() + wait_s
+    for process in killed:
+        _await_exit(process, deadline_s)
+    return killed
 
 
 def reap() -> int:
@@ -155,14 +177,8 @@ def tree(roots: Iterable[Process]) -> list[Process]:
 
 
 def kill_trees(roots: Sequence[Process]) -> int:
-    """Kill `tree(roots)` until it is empty; return how many processes were killed."""
-    killed: set[int] = set()
-    for _ in range(_ROUNDS):
-        found = tree(roots)
-        if not found:
-            break
-        killed.update(kill(found))
-    return len(killed)
+    """Kill `tree(roots)`, but never this process, until it is empty; return how many processes were killed."""
+    return kill_all(lambda: [process for process in tree(roots) if process.pid != os.getpid()])
 
 
 def threads_of_user() -> int:
@@ -206,12 +222,15 @@ def _processes_by_psutil() -> Iterator[Process]:
             yield Process(pid, process.ppid(), os.getpgid(pid), os.getsid(pid), dead, process.create_time())
 
 
-def _left_behind(token: str) -> list[Process]:
+def _below_us() -> list[Process]:
+    """Return the living descendants of this process."""
     living = [process for process in processes() if not process.zombie]
-    marked = {process.pid for process in living if _carries(process.pid, token)}
-    roots = marked | ({os.getpid()} if _is_ours(token) else set())
-    wanted = (marked | _descendants(living, roots)) - {os.getpid()}
+    wanted = _descendants(living, {os.getpid()})
     return [process for process in living if process.pid in wanted]
+
+
+def _is_marked(process: Process, token: str) -> bool:
+    return not process.zombie and process.pid != os.getpid() and _carries(process.pid, token)
 
 
 def _is_ours(token: str) -> bool:
@@ -247,31 +266,43 @@ def _descendants(living: Iterable[Process], roots: set[int]) -> set[int]:
     return found - roots
 
 
-def _hold(process: Process) -> int | None:
-    """Open a handle on a process and check that its id was not reused since it was seen; None if it is gone."""
+def _signal(process: Process, number: signal.Signals) -> bool:
+    """Send a signal to a process; return False if it is gone, whoever has its id by now."""
+    with contextlib.suppress(ProcessLookupError):
+        if not _LINUX:
+            os.kill(process.pid, number)
+            return True
+        with _held(process) as handle:
+            if handle is not None:
+                signal.pidfd_send_signal(handle, number)
+                return True
+    return False
+
+
+def _await_exit(process: Process, deadline_s: float) -> None:
+    """Wait until a process is dead; one in a disk wait may die after the deadline."""
     if not _LINUX:
-        return None
+        return
+    with _held(process) as handle:
+        if handle is not None:
+            poller = select.poll()
+            poller.register(handle, select.POLLIN)
+            poller.poll(max(0.0, deadline_s - time.monotonic()) * 1000)
+
+
+@contextlib.contextmanager
+def _held(process: Process) -> Iterator[int | None]:
+    """Hold a process by a handle, opened before its id is checked for reuse; None if it is gone."""
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
-        return None
-    with contextlib.suppress(OSError):
-        if _parsed(process.pid, Path(f"/proc/{process.pid}/stat").read_bytes()).started == process.started:
-            return handle
-    os.close(handle)
-    return None
-
-
-def _await_exits(handles: Sequence[int], wait_s: float) -> None:
-    """Wait until the processes behind pidfds are dead, at most `wait_s` in all (one in a disk wait dies later)."""
-    poller = select.poll()
-    for handle in handles:
-        poller.register(handle, select.POLLIN)
-    left, deadline_s = len(handles), time.monotonic() + wait_s
-    while left and (remaining_s := deadline_s - time.monotonic()) > 0:
-        for handle, _ in poller.poll(remaining_s * 1000):
-            poller.unregister(handle)
-            left -= 1
+        yield None
+        return
+    try:
+        now = find(process.pid)
+        yield handle if now is not None and now.identity == process.identity else None
+    finally:
+        os.close(handle)
 
 
 def _prctl(option: int, value: int) -> bool:
