@@ -166,6 +166,11 @@ def named_differences(what: str, was: Mapping[str, str], now: Mapping[str, str])
     ]
 
 
+def verify(recorded: Environment) -> tuple[str, ...]:
+    """Return what differs between a recorded environment and this process's, by name; empty if it is the same."""
+    return tuple(environment_differences(recorded, current_environment()))
+
+
 def environment_differences(was: Environment, now: Environment) -> list[str]:
     """Return what differs between two environments, by name and version; hardware is not compared."""
     told: list[str] = []

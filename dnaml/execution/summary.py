@@ -88,7 +88,7 @@ def _array_numbers(value: Any) -> tuple[Number, ...]:
     if array is None or array.size == 0:
         return ()
     if array.dtype.kind == "c":
-        array = np.stack([array.real, array.imag])
+        array = np.concatenate([array.real, array.imag])
     wide = array.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
         moments = (wide.mean(), wide.std(), wide.min(), wide.max(), np.sqrt((wide * wide).sum()))

@@ -30,6 +30,7 @@ from dnaml.telemetry.attempt import TreeSampler
 
 START_LIMIT_S = 30.0
 _TICK_S = 0.02
+_MEMORY_EVERY_S = 0.1  # how often a limit that the kernel does not hold is looked after
 _MEMORY_SHARE = 0.8  # of what is available when the pilot starts
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
@@ -102,7 +103,7 @@ class Pilot:
         self.pid = self._process.pid
         with contextlib.suppress(ProcessLookupError):  # dead already: the first order will say so
             self._containment.attach(self.pid)
-        self._sampler = TreeSampler(self.pid)
+        self._sampler = TreeSampler(self.pid, full_every_s=_MEMORY_EVERY_S)
         self._began = self._clocks()
 
     def __exit__(
