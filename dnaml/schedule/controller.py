@@ -54,9 +54,7 @@ class Controller:
 
     def handle(self, event: Event) -> tuple[Command, ...]:
         """Apply one event and return what to do about it."""
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+        self._handlers[type(event)](event)
         commands = tuple(self._commands)
         self._commands.clear()
         return commands
@@ -83,7 +81,8 @@ class Controller:
         planner = self._planner
         planner.objective = event.objective
         planner.policy = self._policies.get(event.policy, planner.policy)
-        planner.predictor = self._predictors.get(event.model, planner.predictor)
+        if event.model in self._predictors:
+            planner.switch(self._predictors[event.model])
         planner.changed()
 
     # -- the pool ----------------------------------------------------------------------------------------------------

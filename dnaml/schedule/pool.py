@@ -149,5 +149,6 @@ class Pool:
         """Return for every resource [R] the predicted seconds until it can start something."""
         if self._own_clocks:
             clocks_s = np.array([lane.own_free_in_s() for lane in self.lanes.values()])
-            return clocks_s - clocks_s.min(initial=np.inf)
+            behind_s: FloatArray = clocks_s - clocks_s.min(initial=np.inf)
+            return behind_s
         return np.array([lane.free_in_s(at_s) for lane in self.lanes.values()])

@@ -356,9 +356,7 @@ def test_no_more_attempts_run_at_once_than_a_domain_has_cores():
 
 
 def test_events_that_need_nothing_done_are_taken_in_silence():
-    desk = Desk()
-    configured = ev.Configured(at_s=0.0, policy="matching", model="m", objective=desk.controller._planner.objective)
-    assert desk.tell(configured, ev.ModelChanged(at_s=0.0, model="m2"), ev.Tick(at_s=0.0)) == []
+    assert Desk().tell(ev.ModelChanged(at_s=0.0, model="m2"), ev.Tick(at_s=0.0)) == []
 
 
 def test_a_lost_attempt_goes_elsewhere_though_its_resource_is_still_there_and_faster():

@@ -11,7 +11,7 @@ WINDOWS = st.sampled_from([1, 2, 5, 64])
 
 
 @given(steps=STEPS, window_jobs=WINDOWS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_accepted_job_ends_exactly_once_and_has_at_most_one_result(steps, window_jobs):
     world = world_after(steps, window_jobs, out=True)
     assert set(world.ends) == set(world.accepted)
@@ -23,13 +23,13 @@ def test_every_accepted_job_ends_exactly_once_and_has_at_most_one_result(steps, 
 
 
 @given(steps=STEPS, window_jobs=WINDOWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_capacity_is_kept_and_nothing_ends_twice_at_every_moment(steps, window_jobs):
     world_after(steps, window_jobs)  # checks after each event
 
 
 @given(steps=STEPS, window_jobs=WINDOWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_equal_events_give_equal_commands(steps, window_jobs):
     world = world_after(steps, window_jobs, out=True)
     again = new_controller(window_jobs)
@@ -37,7 +37,7 @@ def test_equal_events_give_equal_commands(steps, window_jobs):
 
 
 @given(steps=STEPS, window_jobs=WINDOWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_an_attempt_never_starts_before_the_checkpoint_that_was_sealed_last(steps, window_jobs):
     world = world_after(steps, window_jobs, out=True)
     reached: dict[str, float] = {}
@@ -50,7 +50,7 @@ def test_an_attempt_never_starts_before_the_checkpoint_that_was_sealed_last(step
 
 
 @given(steps=STEPS, window_jobs=WINDOWS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_stored_events_tell_a_new_controller_how_each_job_stands(steps, window_jobs):
     world = world_after(steps, window_jobs)
     heir = new_controller(window_jobs)

@@ -113,13 +113,54 @@ def test_the_error_rate_is_the_share_of_ended_attempts_that_were_lost():
     assert pool.error_rate("r0") == 0.25
 
 
-def test_a_resource_is_free_when_its_first_attempt_is_predicted_to_end_and_at_once_if_that_is_over():
+def test_a_resource_is_free_when_its_first_attempt_is_predicted_to_end():
     pool = pool_of(Resource(id="r0", slots=2), Resource(id="r1"))
     pool.start("r0", "a", 0.0, 10.0)
     np.testing.assert_array_equal(pool.free_in_s(2.0), [0.0, 0.0])
     pool.start("r0", "b", 1.0, 4.0)
     np.testing.assert_array_equal(pool.free_in_s(2.0), [3.0, 0.0])
-    np.testing.assert_array_equal(pool.free_in_s(20.0), [0.0, 0.0])
+
+
+def test_what_runs_longer_than_predicted_is_expected_to_take_as_long_again():
+    pool = pool_of(Resource(id="r0"))
+    pool.start("r0", "a", 5.0, 10.0)
+    np.testing.assert_array_equal([pool.free_in_s(at_s)[0] for at_s in (15.0, 16.0, 25.0)], [0.0, 11.0, 20.0])
+
+
+def test_a_lane_is_overdue_when_everything_in_its_slots_should_have_ended_long_ago():
+    pool = pool_of(Resource(id="r0", slots=2))
+    lane = pool.lanes["r0"]
+    pool.start("r0", "a", 0.0, 1.0)
+    assert not lane.is_overdue(99.0)
+    pool.start("r0", "b", 2.0, 1.0)
+    assert not lane.is_overdue(2.6)
+    assert not lane.is_overdue(4.5)
+    assert lane.is_overdue(4.6)
+
+
+def test_lanes_take_turns_by_who_started_longest_ago_or_by_their_own_clocks():
+    for own_clocks, order in ((False, ["r1", "r0"]), (True, ["r0", "r1"])):
+        pool = Pool({}, own_clocks=own_clocks)
+        for name, runtime_s in (("r1", 9.0), ("r0", 2.0)):
+            pool.up(Resource(id=name))
+            pool.start(name, f"on {name}", 0.0, 1.0)
+            pool.end(name, f"on {name}", lost=False, runtime_s=runtime_s)
+        assert [lane.resource.id for lane in sorted(pool.lanes.values(), key=pool.turn)] == order
+
+
+def test_on_their_own_clocks_lanes_wait_for_what_they_ran_longer_than_the_others():
+    pool = Pool({}, own_clocks=True)
+    assert pool.free_in_s(0.0).shape == (0,)
+    pool.up(Resource(id="r0", slots=2))
+    pool.up(Resource(id="r1"))
+    pool.start("r0", "a", 0.0, 1.0)
+    pool.end("r0", "a", lost=False, runtime_s=6.0)
+    pool.start("r1", "b", 0.0, 1.0)
+    np.testing.assert_array_equal(pool.free_in_s(0.0), [2.0, 0.0])
+    pool.end("r1", "b", lost=False, runtime_s=5.0)
+    np.testing.assert_array_equal(pool.free_in_s(0.0), [0.0, 2.0])
+    pool.reset_clocks()
+    np.testing.assert_array_equal(pool.free_in_s(0.0), [0.0, 0.0])
 
 
 @pytest.mark.parametrize(("predicted_s", "ahead"), [(1.0, 0), (0.0041, 0), (0.004, 1), (0.001, 4), (1e-9, 7)])
