@@ -4,8 +4,9 @@ Higher priorities are matched first and start first. Within a queue the shortest
 only where a deadline asks for it. With a predictor that knows every runtime (a table) this policy is the oracle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from dnaml.schedule.objective import (
     batch_references,
     exceeds,
     expected,
-    fixed_terms,
+    fixed_parts,
     shares_of,
     terms,
 )
@@ -70,7 +71,7 @@ def _plan_of_one(problem: Problem) -> Plan:
         return plan_of(problem, [], {problem.jobs[0].id: scored.feasible.why_unplaced(0)}, score=figures([], []))
     least = float(scored.score[0, best])
     end_s = float(scored.runtime_s[0, best] + problem.free_in_s[best])
-    score = {"objective": least, "late": float(scored.late[0, best])}
+    score = {"objective": least} | {name: float(part[0, best]) for name, part in scored.parts.items()}
     score |= figures([end_s], [float(scored.cost_usd[0, best])])
     return plan_of(problem, [(0, best)], {}, score=score, bound=least, gap=0.0)
 
@@ -107,7 +108,8 @@ class _View:
     uniform: bool  # one objective for all jobs
     latency: FloatArray  # [J, 1] weight of a second of completion time
     references: References
-    fixed: FloatArray  # [J, R]
+    parts: Mapping[str, FloatArray]  # what J sums up besides latency and lateness, each [J, R]
+    fixed: FloatArray  # [J, R] their sum
     slots: IntArray  # [R]
 
     @classmethod
@@ -121,6 +123,7 @@ class _View:
         pairs, shares = expected(problem), shares_of(problem)
         jct_s = _least_mean_jct_s(problem, allowed, pairs.runtime_s, quick=True)
         references = batch_references(pairs, allowed, jct_s=jct_s)
+        parts = fixed_parts(pairs, allowed, shares, references)
         return cls(
             problem=problem,
             allowed=allowed,
@@ -130,7 +133,8 @@ class _View:
             uniform=isinstance(shares.latency, float),
             latency=np.broadcast_to(shares.latency / references.jct_s, (len(allowed), 1)),
             references=references,
-            fixed=fixed_terms(pairs, allowed, shares, references),
+            parts=parts,
+            fixed=reduce(np.add, parts.values()),
             slots=_slots(problem),
         )
 
@@ -183,11 +187,12 @@ class _View:
         problem, pairs = self.problem, self.pairs
         starts, ends = completions(problem, choices, pairs.runtime_s)
         j, r = (np.array(axis, dtype=np.int64) for axis in zip(*choices, strict=True)) if choices else _NOTHING
-        latency = float((self.latency[j, 0] * np.array(ends)).mean()) if choices else 0.0
-        fixed = float(self.fixed[j, r].mean()) if choices else 0.0
-        late = WEIGHING.late * self._late(choices, starts) / max(1, len(choices))
-        objective = latency + fixed + late
-        score = {"objective": objective, "latency": latency, "fixed": fixed, "late": late}
+        count = max(1, len(choices))
+        parts = {name: float(part[j, r].sum()) / count for name, part in self.parts.items()}
+        parts["latency"] = float((self.latency[j, 0] * np.array(ends)).sum()) / count
+        parts["late"] = WEIGHING.late * self._late(choices, starts) / count
+        objective = sum(parts.values())
+        score = {"objective": objective, **parts}
         score |= figures(ends, pairs.cost_usd[j, r].tolist())
         gap = None if bound is None or bound <= 0 else max(0.0, objective / bound - 1.0)
         return plan_of(problem, choices, self.unplaced, score=score, bound=bound, gap=gap)

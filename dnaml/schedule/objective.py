@@ -11,9 +11,9 @@ counts as the dearest known one of the job, and where none is known the term is 
 less than `Weighing.tie`, so that ties are broken; what may not run scores infinity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ class References:
 class Terms:
     """Explains every pair, all [J, R]: runtime, the wait before it, cost (NaN unknown), P_fail, P(late), and J.
 
-    `limited` says that some pair is not allowed, `reason` why.
+    `parts` are the weighed terms that J sums up. `limited` says that some pair is not allowed, `reason` why.
     """
 
     feasible: Feasibility
@@ -92,6 +92,7 @@ class Terms:
     cost_usd: FloatArray
     risk: FloatArray
     late: FloatArray
+    parts: Mapping[str, FloatArray]
     score: FloatArray
 
     @property
@@ -127,10 +128,11 @@ def terms(problem: Problem) -> Terms:
     wait_s[:] = problem.free_in_s
     shares = shares_of(problem)
     references = best_of_each(pairs, allowed, wait_s)
-    score = fixed_terms(pairs, allowed, shares, references)
-    score += (shares.latency / references.jct_s) * (pairs.runtime_s + wait_s)
     late = late_shares(problem, wait_s)
-    score += WEIGHING.late * late
+    parts = fixed_parts(pairs, allowed, shares, references)
+    parts["latency"] = (shares.latency / references.jct_s) * (pairs.runtime_s + wait_s)
+    parts["late"] = WEIGHING.late * late
+    score = reduce(np.add, parts.values())
     score[~allowed] = np.inf
     return Terms(
         feasible=feasible,
@@ -139,6 +141,7 @@ def terms(problem: Problem) -> Terms:
         cost_usd=pairs.cost_usd,
         risk=-np.expm1(-pairs.risk),
         late=late,
+        parts=parts,
         score=score,
     )
 
@@ -217,15 +220,17 @@ def _mean_or_one(least: FloatArray) -> float:
     return float(known.mean()) if known.size else 1.0
 
 
-def fixed_terms(pairs: Expected, allowed: BoolArray, shares: Shares, references: References) -> FloatArray:
-    """Return the part of J [J, R] that no queue changes: tail, cost, resilience and energy."""
-    total = (WEIGHING.risk * shares.latency / references.jct_s) * pairs.tail_s
-    total += (shares.cost / references.cost_usd) * known_or_dearest(pairs.cost_usd, allowed)
+def fixed_parts(pairs: Expected, allowed: BoolArray, shares: Shares, references: References) -> dict[str, FloatArray]:
+    """Return the parts of J, each [J, R] and weighed, that no queue changes; a part without weight is absent."""
+    parts = {
+        "tail": (WEIGHING.risk * shares.latency / references.jct_s) * pairs.tail_s,
+        "cost": (shares.cost / references.cost_usd) * known_or_dearest(pairs.cost_usd, allowed),
+    }
     if not _is_zero(shares.resilience):
-        total += (shares.resilience / references.risk) * pairs.risk
+        parts["resilience"] = (shares.resilience / references.risk) * pairs.risk
     if not _is_zero(shares.energy):
-        total += (shares.energy / references.energy_j) * known_or_dearest(pairs.energy_j, allowed)
-    return total
+        parts["energy"] = (shares.energy / references.energy_j) * known_or_dearest(pairs.energy_j, allowed)
+    return parts
 
 
 def _is_zero(share: Broadcast) -> bool:

@@ -40,6 +40,22 @@ def test_one_job_scores_as_a_batch_of_one() -> None:
     assert single.bound == pytest.approx(single.score["objective"])
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_parts_of_a_score_sum_to_it(count: int) -> None:
+    wanted = problem(
+        np.random.default_rng(0).uniform(1.0, 9.0, (count, 3)),
+        [1.0, 2.0, np.nan],
+        objective={"cost": 1, "latency": 2, "resilience": 3, "energy": 4},
+        hazard_per_h=[1.0, 2.0, 3.0],
+        resources=[{"power_w": 9.0}] * 3,
+        jobs=[{"constraints": Constraints(deadline_s=25.0)}],
+    )
+    score = dict(POLICY.plan(wanted).score)
+    parts = [score[name] for name in ("latency", "tail", "cost", "resilience", "energy", "late")]
+    assert all(part > 0 for part in parts[:-1])
+    assert score["objective"] == pytest.approx(sum(parts))
+
+
 def test_one_job_that_fits_nowhere_is_told_why() -> None:
     wanted = problem([[1.0, 1.0]], feasible=[[False, False]])
     plan = POLICY.plan(wanted)
