@@ -53,11 +53,12 @@ def test_an_attempt_never_starts_before_the_checkpoint_that_was_sealed_last(step
 @settings(max_examples=150, deadline=None)
 def test_stored_events_tell_a_new_controller_how_each_job_stands(steps, window_jobs):
     world = world_after(steps, window_jobs)
+    world.begin_all()  # an attempt of which no event tells yet is not known to whoever reads the events
     heir = new_controller(window_jobs)
     ends: dict[str, EndJob] = {}
     for event in world.events:
         for command in heir.recover(event):
-            assert isinstance(command, EndJob) or not isinstance(command, StartAttempt)
+            assert not isinstance(command, StartAttempt)
             if isinstance(command, EndJob):
                 ends[command.job_id] = command
     still_open = heir.ledger.open

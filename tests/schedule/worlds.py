@@ -197,6 +197,13 @@ class World:
             self._end(sent, AttemptState.DONE)
             self.settle()
 
+    def begin_all(self) -> None:
+        """Let every attempt that was sent report that it began."""
+        for sent in self.sent.values():
+            if not sent.began:
+                sent.began = True
+                self.tell(started(sent.command, self.at_s))
+
     def commits(self) -> Counter[str]:
         """Count the results handed out for each job."""
         said = (command for commands in self.answers for command in commands)
