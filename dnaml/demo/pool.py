@@ -84,24 +84,45 @@ _RETURN_MEMORY = ("glibc.malloc.mmap_threshold=1048576", "glibc.malloc.trim_thre
 _SLOW_SMALL_OBJECTS = ("glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
 
 
-def environment_of(member: Member, dispatched: Iterable[str] | None = None) -> dict[str, str]:
-    """Return the variables that make a worker process this member; on other platforms than x86-64 Linux fewer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What decides which switches exist: the platform, and the CPU features that numpy uses beyond its baseline."""
 
-    `dispatched` are the CPU features that numpy may use beyond its baseline, by default those it found here.
-    """
+    system: str
+    machine: str
+    numpy_features: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> "Host":
+        """Return this machine."""
+        import numpy as np
+
+        config: Any = np.show_config(mode="dicts")  # Any: numpy says Optional, which holds for its other mode only
+        found = config.get("SIMD Extensions", {}).get("found", ())
+        return cls(system=sys.platform, machine=platform.machine(), numpy_features=tuple(found))
+
+
+def environment_of(member: Member, host: Host) -> dict[str, str]:
+    """Return the variables that make a worker process on a host this member; off x86-64 Linux there are fewer."""
     environment: dict[str, str] = {}
+    x86_linux = host.system == "linux" and host.machine in ("x86_64", "AMD64")
     for switch in Switch:
-        if switch not in member.has and (_is_x86_linux() or switch is Switch.PYTHON):
+        if switch not in member.has and (x86_linux or switch is Switch.PYTHON):
             environment.update(_LACKING[switch])
-    withheld = _withheld(member.numpy, _dispatched() if dispatched is None else dispatched)
-    if withheld:
+    if withheld := _withheld(member.numpy, host.numpy_features):
         environment["NPY_DISABLE_CPU_FEATURES"] = " ".join(withheld)
-    tunables = [*(_KEEP_MEMORY if Switch.MEMORY in member.has else _RETURN_MEMORY)]
-    if Switch.PYTHON not in member.has:
-        tunables += _SLOW_SMALL_OBJECTS
-    if sys.platform == "linux":
-        environment["GLIBC_TUNABLES"] = ":".join(tunables)
+    if host.system == "linux":
+        memory = _KEEP_MEMORY if Switch.MEMORY in member.has else _RETURN_MEMORY
+        objects = () if Switch.PYTHON in member.has else _SLOW_SMALL_OBJECTS
+        environment["GLIBC_TUNABLES"] = ":".join(memory + objects)
     return environment
+
+
+def _withheld(level: Numpy, features: Iterable[str]) -> list[str]:
+    """Return the features to disable so that numpy stays at a level; before 2.4 it names them by instruction set."""
+    if level is Numpy.AVX512:
+        return []
+    return [name for name in features if level is Numpy.BASELINE or name.startswith(("X86_V4", "AVX512"))]
 
 
 def local_pool(domain: str | None = None) -> tuple[Resource, ...]:
@@ -109,35 +130,15 @@ def local_pool(domain: str | None = None) -> tuple[Resource, ...]:
 
     They share one `domain`, this machine: they share its cores, and fail together.
     """
-    host = domain or platform.node() or "local"
+    host = Host.here()
     return tuple(
         Resource(
             id=member.id,
             site=Site.LOCAL,
-            domain=host,
-            environment=environment_of(member),
+            domain=domain or platform.node() or "local",
+            environment=environment_of(member, host),
             description=member.description,
             labels={"pool": "demo"},
         )
         for member in MEMBERS
     )
-
-
-def _is_x86_linux() -> bool:
-    return sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64")
-
-
-def _dispatched() -> Sequence[str]:
-    """Return the CPU features that numpy found here and dispatches on; before 2.4 it names them by instruction."""
-    import numpy as np
-
-    config: Any = np.show_config(mode="dicts")  # Any: numpy says Optional, which holds for the other mode only
-    return tuple(config["SIMD Extensions"].get("found", ()))
-
-
-def _withheld(level: Numpy, dispatched: Iterable[str]) -> list[str]:
-    """Return the features to disable so that numpy stays at a level."""
-    if level is Numpy.AVX512:
-        return []
-    wide = ("X86_V4", "AVX512")
-    return [name for name in dispatched if level is Numpy.BASELINE or name.startswith(wide)]
