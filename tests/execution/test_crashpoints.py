@@ -49,3 +49,12 @@ def test_a_process_that_is_not_armed_passes_every_point() -> None:
     for point in CrashPoint:
         reach(point)
     assert crashpoints._ARMED is None
+
+
+def test_only_passes_of_the_armed_point_count() -> None:
+    armed = crashpoints._armed({"DNAML_TEST": "1", "DNAML_CRASH_AT": "result_made:3"})
+    assert armed is not None
+    armed.passed(CrashPoint.RESULT_SENT)
+    armed.passed(CrashPoint.RESULT_MADE)
+    assert (armed.point, armed.left) == (CrashPoint.RESULT_MADE, 2)
+    assert crashpoints._armed({"DNAML_CRASH_AT": "result_made"}) is None
