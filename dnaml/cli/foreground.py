@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dnaml.cli import amounts
 from dnaml.cli.job_rows import OVER, JobRow, job_row, job_table
-from dnaml.cli.screen import Screen
+from dnaml.cli.screen import Screen, reader_may_leave
 from dnaml.core.attempt import JobState
 from dnaml.core.errors import StateFolderError
 from dnaml.core.plan import Decision
 from dnaml.core.resource import Resource
 
 if TYPE_CHECKING:
+    from dnaml.cli.logs import Tail
     from dnaml.cli.work import Work
     from dnaml.client import Executor
     from dnaml.futures import Future
@@ -86,7 +87,7 @@ def _tell_of_others(screen: Screen) -> None:
             screen.note(f"{len(others)} unfinished jobs of earlier runs go on meanwhile; --resume waits for them")
 
 
-def watch(screen: Screen, future: "Future[Any]", tail: Any) -> None:
+def watch(screen: Screen, future: "Future[Any]", tail: "Tail | None") -> None:
     """Tell each change until the job has ended."""
     told_waiting, told_attempt = "", ""
     while not wait_for([future], timeout=_LOOK_EVERY_S).done:
@@ -95,13 +96,20 @@ def watch(screen: Screen, future: "Future[Any]", tail: Any) -> None:
             if decision.attempt_id != told_attempt:
                 screen.note(_placed(decision, again=bool(told_attempt)))
                 told_attempt = decision.attempt_id
-            if tail is not None:
-                tail.copy()
+            _copy(tail, told_attempt)
         elif future.waiting_reason != told_waiting:
             told_waiting = future.waiting_reason
             screen.note(f"{future.job_id} PENDING: {told_waiting}")
+    _copy(tail, None)
+
+
+def _copy(tail: "Tail | None", attempt_id: str | None) -> None:
+    """Copy the log; the journal is read again only for an attempt that it did not yet know, and at the end."""
     if tail is not None:
-        tail.copy()
+        with reader_may_leave():
+            if attempt_id not in tail.attempts:
+                tail.look()
+            tail.copy()
 
 
 def _placed(decision: Decision, *, again: bool) -> str:

@@ -188,14 +188,31 @@ def _in_fresh_environment(screen: Screen, again: Again, *, rtol: float, atol: fl
     import subprocess
 
     from dnaml.cli.environments import kept_environment
-    from dnaml.execution.environment_build import build
+    from dnaml.execution.environment import relevant_variables
+    from dnaml.execution.environment_build import recreate
 
-    was = kept_environment(screen.state, again.record.initial.environment)
+    digest = again.record.initial.environment
+    was = kept_environment(screen.state, digest)
     if was is None:
         raise InputError(f"job {again.view.id}: its environment was not described, so it cannot be built anew")
-    with screen.working("building the recorded environment"):
-        python = build(was, screen.state / "environments" / again.record.initial.environment)
+    made = recreate(was, screen.state / "environments" / digest, say=screen.note)
+    others = [one for one in made.local if not one.startswith("dnaml ")]
+    if others:
+        screen.note(f"installed from a folder then, not rebuilt: {', '.join(others)}")
+    _lend_dnaml(made.python)
+    variables = {name: value for name, value in os.environ.items() if name not in relevant_variables(os.environ)}
     options = [f"--rtol={rtol}", f"--atol={atol}", *(["--anyway"] if anyway else [])]
     options += [*(["--json"] if screen.as_json else []), *(["--quiet"] if screen.quiet else [])]
-    verb_line = ["repeat", again.view.id, "--env", "same", "--state", str(screen.state), *options]
-    return subprocess.run([str(python), "-m", "dnaml", *verb_line], check=False).returncode
+    verb_line = ["repeat", again.view.id, "--env", "any", "--state", str(screen.state), *options]
+    command = [str(made.python), "-m", "dnaml", *verb_line]
+    return subprocess.run(command, env={**variables, **made.variables}, check=False).returncode
+
+
+def _lend_dnaml(python: Path) -> None:
+    """Let another environment's Python find this dnaml, where it was not installed from an index."""
+    import dnaml
+
+    root = Path(dnaml.__file__).resolve().parents[1]
+    for folder in python.parents[1].glob("lib/python*/site-packages"):
+        if not (folder / "dnaml").exists():
+            (folder / "dnaml-lent.pth").write_text(f"{root}\n", encoding="utf-8")

@@ -45,7 +45,7 @@ class Screen:
         self._write(f"{text}\n")
 
     def _write(self, text: str) -> None:
-        with _reader_may_leave():
+        with reader_may_leave():
             sys.stdout.write(text)
             sys.stdout.flush()
 
@@ -116,7 +116,8 @@ def _plain(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _reader_may_leave() -> Iterator[None]:
+def reader_may_leave() -> Iterator[None]:
+    """Print inside; when the reader has left, standard output is pointed at nothing and the work goes on."""
     try:
         yield
     except BrokenPipeError:

@@ -1,16 +1,19 @@
 """The command as people type it, in processes of its own: submit, look, follow, cancel, interrupt, go on."""
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from dnaml.cli.main import main
 from dnaml.core.errors import StateFolderError
 from dnaml.history import History
 
@@ -80,6 +83,7 @@ class Shell:
     """A folder with a module of work, a state folder with two known resources, and the command."""
 
     folder: Path
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -89,7 +93,9 @@ class Shell:
         environment = {**os.environ, "DNAML_STATE": str(self.state), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "dnaml.cli.main", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen(command, cwd=self.folder, env=environment, text=True, **pipes)
+        process = subprocess.Popen(command, cwd=self.folder, env=environment, text=True, **pipes)
+        self.started.append(process)
+        return process
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         process = self.start(*arguments)
@@ -101,8 +107,14 @@ class Shell:
         assert out, err
         return code, json.loads(out)
 
+    def look(self, *arguments: str) -> tuple[int, dict]:
+        """Run a verb that only reads in this process, which saves starting one."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = main([*arguments, "--json", "--state", str(self.state)])
+        return code, json.loads(out.getvalue())
+
     def jobs(self) -> list[dict]:
-        return self.json("status")[1]
+        return self.look("status")[1]
 
     def until(self, condition, *, within_s: float = 30.0):
         """Wait for what another process does, looking at what it leaves behind."""
@@ -127,7 +139,11 @@ def shell(tmp_path):
     (tmp_path / "work_of_mine.py").write_text(WORK)
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "resources.toml").write_text(POOL)
-    return Shell(tmp_path)
+    shell = Shell(tmp_path)
+    yield shell
+    for process in shell.started:
+        process.kill()
+        process.communicate()
 
 
 def job_file(shell: Shell, text: str) -> str:
@@ -145,16 +161,16 @@ def test_a_command_runs_to_its_end_and_every_verb_tells_of_it(shell):
     assert answer["job"]["cost_usd"] > 0
     assert answer["job"]["price_date"] == "2026-08-01"
     assert shell.run("logs", job_id[:6])[1] == "hello there\n"
-    _, told = shell.json("status", job_id)
+    _, told = shell.look("status", job_id)
     assert told["attempts"][0]["runtime_s"] == answer["job"]["runtime_s"]
     assert told["predicted"]["runtime_p10_s"] < told["predicted"]["runtime_p90_s"]
-    code, why = shell.json("explain", job_id)
+    code, why = shell.look("explain", job_id)
     assert code == 0
     assert why["chosen"] == "quick"
     assert {row["resource_id"] for row in why["candidates"]} == {"quick", "slow"}
     assert next(row["why"] for row in why["candidates"] if row["resource_id"] == "slow")
-    assert shell.json("journal", "verify")[1]["results"] == 1
-    code, exported = shell.json("telemetry", "export", "runs.csv")
+    assert shell.look("journal", "verify")[1]["results"] == 1
+    code, exported = shell.look("telemetry", "export", str(shell.folder / "runs.csv"))
     assert (code, exported["rows"]) == (0, 1)
     assert "greet" in (shell.folder / "runs.csv").read_text()
 
@@ -242,7 +258,7 @@ def test_following_prints_what_the_job_writes_and_a_second_engine_is_refused(she
     code, _, err = shell.run("submit", "work_of_mine:add")
     assert code == 2
     assert f"in use by an engine in process {process.pid}" in err
-    _, queue = shell.json("queue")
+    _, queue = shell.look("queue")
     assert queue["engine_pid"] == process.pid
     assert [row["id"] for row in queue["jobs"]] == [job_id]
     (shell.folder / "go").touch()
@@ -282,7 +298,7 @@ def test_an_interrupted_job_is_not_lost_and_goes_on(shell, how, code):
     if how == signal.SIGINT:
         assert "nothing is lost" in err
     assert [(job["id"], job["state"]) for job in shell.jobs()] == [(job_id, "RECOVERING")]
-    assert shell.json("queue")[1]["engine_pid"] is None
+    assert shell.look("queue")[1]["engine_pid"] is None
     (shell.folder / "go").touch()
     code, rows = shell.json("submit", "--resume")
     assert code == 0
