@@ -54,7 +54,7 @@ class TreeSampler:
     True
     """
 
-    def __init__(self, pid: int, *, full_every_s: float = 2.0) -> None:
+    def __init__(self, pid: int, *, full_every_s: float = 5.0) -> None:
         """Open the counters of `pid`; a process that is gone already gives empty samples."""
         self._tree = open_tree(pid)
         self._tcp = TcpBytes()

@@ -6,7 +6,7 @@ one answers only for the process it was opened for, so a reused process id canno
 
 import contextlib
 import os
-import time
+from time import clock_gettime as _clock_gettime
 
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -80,10 +80,6 @@ class _Process:
             self._follow_threads()
         self.children = [c for fd in self.threads.values() for c in _children(fd)]
 
-    def cpu_s(self) -> float:
-        """Return its processor time now, waited-for children as of the last read; OSError once it is gone."""
-        return time.clock_gettime(self.clock) + self.inherited_s
-
     def close(self) -> None:
         for fd in (self.stat, self.io, self.status, *self.threads.values()):
             if fd is not None:
@@ -132,17 +128,22 @@ class ProcTree:
         self._peak_bytes = 0.0
         self._highest: tuple[int, ...] = (0, 0, 0, 0)
         self._highest_s = 0.0
+        self._clocks: tuple[int, ...] = ()
+        self._base_s = 0.0  # processor time that no clock shows: children waited for, processes that ended
         self._add(pid)
 
     def cpu(self) -> dict[str, float]:
         """Return the processor time of the known processes, and every counter if one of them has ended."""
+        total_s = self._base_s
         try:
-            total_s = sum([p.cpu_s() for p in self._known.values()]) + (self._left[0] + self._left[1]) * _TICK_S
+            for clock in self._clocks:
+                total_s += _clock_gettime(clock)
         except OSError:
             return self.read()
-        if not self._known:
+        if not self._clocks:
             return {}
-        self._highest_s = max(total_s, self._highest_s)
+        if total_s > self._highest_s:
+            self._highest_s = total_s
         return {"cpu_s": self._highest_s}
 
     def read(self) -> dict[str, float]:
@@ -159,8 +160,10 @@ class ProcTree:
                     queue.append(found)
         for process in ended:
             self._retire(process)
+        self._clocks = tuple(p.clock for p in self._known.values())
         if not self._known:
             return {}
+        self._base_s = sum(p.inherited_s for p in self._known.values()) + (self._left[0] + self._left[1]) * _TICK_S
         self._totals = self._sum_totals()
         return {**self._sum(), **self._totals}
 
@@ -173,6 +176,7 @@ class ProcTree:
         for process in self._known.values():
             process.close()
         self._known.clear()
+        self._clocks = ()
 
     def _add(self, pid: int) -> _Process | None:
         try:

@@ -9,7 +9,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,8 @@ from dnaml.core.types import Sample
 from dnaml.datasets.samples import SampleStore
 
 _LOG = logging.getLogger(__name__)
+_SLEPT_S = 0.2
+"""Pauses up to this long are slept through: a sleep costs less than a wait that `stop` can end early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Sampler:
         store: SampleStore,
         *,
         period_s: float = 1.0,
-        flush_s: float = 5.0,
+        flush_s: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing runs before `start`."""
@@ -51,6 +53,8 @@ class Sampler:
         self._flush_s = flush_s
         self._clock = clock
         self._sources: dict[int, Source] = {}
+        self._round: tuple[tuple[int, Source], ...] = ()
+        self._taken: list[tuple[Source, float, Mapping[str, float]]] = []
         self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()  # waking from poll costs half of what waking from an Event does
         self._stopping = False
@@ -65,12 +69,14 @@ class Sampler:
         with self._lock:
             self._next_key += 1
             self._sources[self._next_key] = source
+            self._round = tuple(self._sources.items())
             return self._next_key
 
     def remove(self, key: int) -> None:
         """Sample this source no more; an unknown key is ignored, since a source may have ended by itself."""
         with self._lock:
             self._sources.pop(key, None)
+            self._round = tuple(self._sources.items())
 
     def start(self) -> Self:
         """Start the thread."""
@@ -86,15 +92,26 @@ class Sampler:
                 self._thread.join()
             os.close(self._wake_read)
             os.close(self._wake_write)
-        self._flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Check and store what was sampled; a disk that refuses is counted and costs these rows."""
+        taken, self._taken = self._taken, []
+        try:
+            for source, at_s, metrics in taken:
+                self._store.append(
+                    Sample(resource_id=source.resource_id, attempt_id=source.attempt_id, at_s=at_s, metrics=metrics)
+                )
+            self._store.flush()
+        except StateFolderError as error:
+            self.errors += 1
+            _LOG.warning("%s", error)
 
     def poll(self) -> int:
-        """Sample every source once, now, and return how many samples were taken."""
-        with self._lock:
-            sources = list(self._sources.items())
+        """Sample every source once, now, and return how many samples were taken; `flush` checks and stores them."""
         at_s = self._clock()
         taken = 0
-        for key, source in sources:
+        for key, source in self._round:
             try:
                 metrics = source.collector.sample()
             except Exception as error:  # noqa: BLE001 - an edge: a user's collector must not stop the others
@@ -103,9 +120,7 @@ class Sampler:
                 _LOG.warning("telemetry of %s stopped: %r", source.resource_id, error)
                 continue
             if metrics:
-                self._store.append(
-                    Sample(resource_id=source.resource_id, attempt_id=source.attempt_id, at_s=at_s, metrics=metrics)
-                )
+                self._taken.append((source, at_s, metrics))  # in one go later: code that runs often costs less
                 taken += 1
         self.samples_taken += taken
         return taken
@@ -124,28 +139,16 @@ class Sampler:
         wake = select.poll()
         wake.register(self._wake_read, select.POLLIN)
         while not self._stopping:
-            self._poll_safely()
+            self.poll()
             now_s = time.monotonic()
             if now_s - written_s >= self._flush_s:
-                self._flush()
+                self.flush()
                 written_s = now_s
                 self.cost_s = time.thread_time() - began_s
             due_s = max(due_s + self._period_s, now_s)  # a round that came late moves the ones after it
-            wake.poll(math.ceil((due_s - now_s) * 1000))
+            left_s = due_s - now_s
+            if left_s <= _SLEPT_S:
+                time.sleep(left_s)
+            else:
+                wake.poll(math.ceil(left_s * 1000))
         self.cost_s = time.thread_time() - began_s
-
-    def _poll_safely(self) -> None:
-        try:
-            self.poll()
-        except StateFolderError as error:
-            self._count(error)
-
-    def _flush(self) -> None:
-        try:
-            self._store.flush()
-        except StateFolderError as error:
-            self._count(error)
-
-    def _count(self, error: StateFolderError) -> None:
-        self.errors += 1
-        _LOG.warning("%s", error)
