@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import resource
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _PR_SET_THP_DISABLE = 41
 _SAVE_EVERY_S = 0.5
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _YARDSTICK_ITEMS = 8 << 20  # 64 MiB of int64
 _YARDSTICK_S = 0.15
 
@@ -86,7 +88,7 @@ class PilotProcess:
         ops = _torch_ops()
         meter = Meter()
         started_s = time.monotonic()
-        thread_s = time.thread_time()
+        thread_s, children_s, _ = _clocks()
 
         def snapshot() -> None:
             report.samples, report.precision = sampler.samples, dict(sampler.counts)
@@ -99,14 +101,15 @@ class PilotProcess:
         meter.start()
         state, message = _called(call, args, kwargs, ops)
         used = meter.stop()
-        thread_s = time.thread_time() - thread_s
+        thread_end_s, children_end_s, children_peak_bytes = _clocks()
         sampler.stop()
         report.state, report.message = state, message
         report.samples, report.precision = sampler.samples, dict(sampler.counts)
         report.wall_s, report.cpu_s, report.blocked_s = used.wall_s, used.cpu_s, used.blocked_s
-        report.own_s = min(used.wall_s, thread_s + used.blocked_s)
+        report.own_s = min(used.wall_s, thread_end_s - thread_s + children_end_s - children_s + used.blocked_s)
         report.read_bytes, report.written_bytes = used.extra.get("read_bytes"), used.extra.get("written_bytes")
         self._note(report, ops)
+        report.peak_memory_bytes = max(report.peak_memory_bytes, children_peak_bytes)
         return report
 
     def _note(self, report: Report, ops: "TorchOps | None") -> None:
@@ -230,6 +233,12 @@ def _yardstick(task: Task) -> None:
             np.take(table, places, out=out, mode="clip")
 
 
+def _clocks() -> tuple[float, float, float]:
+    """Return processor seconds of this thread and of ended children, and the peak memory of the largest child."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.thread_time(), children.ru_utime + children.ru_stime, float(children.ru_maxrss * _MAXRSS_UNIT)
+
+
 def _reset_peak() -> float:
     """Forget the peak of resident memory so far, where the system lets us, and return what is resident now."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
@@ -243,10 +252,7 @@ def _status_bytes(label: str) -> float:
             found = next((line for line in lines if line.startswith(label)), "")
         return float(found.split()[1]) * 1024
     except (OSError, IndexError):
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT)
 
 
 def main() -> None:

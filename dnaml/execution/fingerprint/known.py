@@ -99,7 +99,9 @@ def _table(runs: Sequence[Run]) -> "tuple[list[str], np.ndarray, np.ndarray]":
             seconds.setdefault(run.resource.id, []).append(math.log(run.runtime_s))
             specs[run.resource.id] = run.resource.spec
     names = [name for name in _PROBES if specs and all(spec.get(name, 0.0) > 0 for spec in specs.values())]
-    rows = np.array([[-math.log(spec[name]) for name in names] for spec in specs.values()]).reshape(len(specs), -1)
+    rows = np.array([[-math.log(spec[name]) for name in names] for spec in specs.values()]).reshape(
+        len(specs), len(names)
+    )
     told = [at for at in range(len(names)) if rows[:, at].std() >= _LEAST_SPREAD]
     y = np.array([statistics.median(seconds[owner]) for owner in specs])
     return [names[at] for at in told], rows[:, told], y

@@ -30,6 +30,7 @@ from dnaml.telemetry.attempt import TreeSampler
 
 START_LIMIT_S = 30.0
 _TICK_S = 0.02
+_FAREWELL_S = 0.5
 _MEMORY_EVERY_S = 0.1  # how often a limit that the kernel does not hold is looked after
 _MEMORY_SHARE = 0.8  # of what is available when the pilot starts
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -70,6 +71,7 @@ class Pilot:
         self._environment = environment or {}
         self._token = orphans.token_below(f"pilot-{os.getpid()}-{secrets.token_hex(6)}")
         self._lines = bytearray()
+        self._waits: dict[int, float] = {}  # process -> seconds it has waited for a core in this run
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="dnaml-pilot-"))
@@ -114,6 +116,9 @@ class Pilot:
     def close(self) -> None:
         """Kill what is left of the process and everything it started; remove its folder."""
         self._channel.close()
+        if self.outcome in (Outcome.RETURNED, Outcome.RAISED):  # it waits for orders, and goes when there are none
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_FAREWELL_S)
         self._kill()
         self._sampler.close()
         self._containment.close()
@@ -137,6 +142,7 @@ class Pilot:
         if self._process.poll() is not None:
             return None
         self._began = self._clocks()
+        self._waits = {}
         try:
             self._channel.sendall(encode(order))
         except OSError:
@@ -161,6 +167,7 @@ class Pilot:
                 return newest
             elif tick is not None:
                 tick()
+            self._note_waits()
         self.outcome = Outcome.CUT_OFF
         self.message = "it was still running when the pilot's time was over"
         newest = self._timed(newest or Report(state=State.RUNNING))
@@ -172,17 +179,25 @@ class Pilot:
         """Add to a snapshot what can be read from outside: wall, processor and waiting time since the run began."""
         wall_s, delay_s, cpu_s = (now - then for now, then in zip(self._clocks(), self._began, strict=True))
         report.wall_s, report.own_s, report.cpu_s = wall_s, max(0.0, wall_s - delay_s), cpu_s
+        self._leave_out_waits(report)
         return report
+
+    def _note_waits(self) -> None:
+        """Note how long each descendant has waited for a core so far; nobody keeps that once it has ended."""
+        for pid in self._sampler.pids():
+            if pid != self.pid:
+                self._waits[pid] = max(self._waits.get(pid, 0.0), _wait_s(pid))
+
+    def _leave_out_waits(self, report: Report) -> None:
+        """Take the descendants' waits for a core out of the run's own time, which holds them as time blocked."""
+        least_s = min(report.own_s, report.cpu_s / (os.cpu_count() or 1))
+        report.own_s = max(least_s, report.own_s - sum(self._waits.values()))
 
     def _clocks(self) -> tuple[float, float, float]:
         """Return wall time, the main thread's wait for a core, and processor time of the tree, in seconds."""
         sample = self._sampler.sample(full=True)
         cpu_s = sample.get("cpu_s", sample.get("cpu_user_s", 0.0) + sample.get("cpu_system_s", 0.0))
-        try:
-            delay_s = int(Path(f"/proc/{self.pid}/schedstat").read_bytes().split()[1]) * 1e-9
-        except (OSError, ValueError, IndexError):
-            delay_s = 0.0
-        return time.monotonic(), delay_s, cpu_s
+        return time.monotonic(), _wait_s(self.pid), cpu_s
 
     def _newest(self, data: bytes) -> Report | None:
         self._lines += data
@@ -196,6 +211,7 @@ class Pilot:
 
     def _finished(self, report: Report) -> Report:
         self._measure_tree()
+        self._leave_out_waits(report)
         ends = {State.RAISED: Outcome.RAISED, State.EXITED: Outcome.EXITED}
         self.outcome = ends.get(report.state, Outcome.RETURNED)
         self.message = report.message
@@ -239,6 +255,14 @@ class Pilot:
             orphans.MARKER: self._token,
             "DNAML_PATH": os.pathsep.join(entry or os.getcwd() for entry in (*sys.path, "")),
         }
+
+
+def _wait_s(pid: int) -> float:
+    """Return how long a process's main thread has waited for a core; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) * 1e-9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _available_bytes() -> int | None:
