@@ -104,12 +104,28 @@ def bounds_s(demand: Mapping[str, float], specs: Sequence[Mapping[str, float]]) 
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def log_speed(spec: Mapping[str, float]) -> float:
-    """Return a guess of ln(speed) against one reference core: the mean log of the known rates, else of the clock.
+TRAITS = 1 + len(_REFERENCE)
 
-    It depends on nothing but the spec: one more resource in a pool moves no other. 0 when nothing is known.
+
+def traits(spec: Mapping[str, float]) -> tuple[float, ...]:
+    """Return what the rates of a machine suggest: ln(speed) against one reference core, then in which it stands out.
+
+    The speed is the mean log of the known rates, else of the clock, else 0; behind it stands, for each rate, ln(rate)
+    against the reference and that speed, 0 where unknown. Only the spec counts: one more resource moves no other.
     """
-    scores = [math.log(spec[key] / rate) for key, rate in _REFERENCE.items() if spec.get(key, 0.0) > 0]
-    if not scores and spec.get(_CLOCK, 0.0) > 0:
-        scores = [math.log(spec[_CLOCK] / _REFERENCE_CLOCK_HZ)]
-    return min(max(sum(scores) / len(scores), -_FASTEST_LOG), _FASTEST_LOG) if scores else 0.0
+    found = [math.log(spec[key] / rate) if spec.get(key, 0.0) > 0 else None for key, rate in _REFERENCE.items()]
+    known = [value for value in found if value is not None]
+    if not known:
+        clock_hz = spec.get(_CLOCK, 0.0)
+        return (_bounded(math.log(clock_hz / _REFERENCE_CLOCK_HZ)) if clock_hz > 0 else 0.0, *(0.0 for _ in found))
+    speed = sum(known) / len(known)
+    return (_bounded(speed), *(0.0 if value is None else _bounded(value - speed) for value in found))
+
+
+def log_speed(spec: Mapping[str, float]) -> float:
+    """Return a guess of ln(speed) against one reference core, 0 when nothing is known."""
+    return traits(spec)[0]
+
+
+def _bounded(log_rate: float) -> float:
+    return min(max(log_rate, -_FASTEST_LOG), _FASTEST_LOG)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dnaml.core.protocols import Run
 from dnaml.core.types import Computation
-from dnaml.predict.bound import log_speed
+from dnaml.predict.bound import traits
 from dnaml.predict.pooled import Cells, FloatArray, IntArray, Points
 
 Bucket = tuple[tuple[str, int], ...]
@@ -102,11 +102,11 @@ class KernelRuns:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class History:
-    """All kernels' cells, the codes of resources and the ln speed that their specs suggest; values never change."""
+    """All kernels' cells, the codes of resources and what their specs suggest (`traits`); values never change."""
 
     kernels: Mapping[str, KernelRuns] = field(default_factory=dict)
     codes: Mapping[str, int] = field(default_factory=dict)
-    log_speeds: tuple[float, ...] = ()
+    traits: tuple[tuple[float, ...], ...] = ()
     runs: int = 0
 
     def knows(self, computation: Computation) -> bool:
@@ -119,11 +119,11 @@ class History:
 
         With `expected` (ln seconds, one a run) the cells hold what is left after a model's answer.
         """
-        codes, speeds = dict(self.codes), list(self.log_speeds)
+        codes, specs = dict(self.codes), list(self.traits)
         for run in runs:
             if run.resource.id not in codes:
                 codes[run.resource.id] = len(codes)
-                speeds.append(log_speed(run.resource.spec))
+                specs.append(traits(run.resource.spec))
         kernels, touched, count = dict(self.kernels), dict[str, dict[CellKey, CellValue]](), self.runs
         for place, run in enumerate(runs):
             if run.failed or run.censored or not CLOSE_TO_ZERO_S < run.runtime_s < math.inf:
@@ -135,7 +135,7 @@ class History:
             _add(touched[name], run, math.log(run.runtime_s) - (expected[place] if expected else 0.0), count)
         for name, cells in touched.items():
             kernels[name] = KernelRuns(cells=cells, codes=codes)
-        return History(kernels=kernels, codes=codes, log_speeds=tuple(speeds), runs=count)
+        return History(kernels=kernels, codes=codes, traits=tuple(specs), runs=count)
 
     def largest(self, most: int) -> list[Cells]:
         """Return the cells of the kernels that know most, in a fixed order: what a prior is learned from."""

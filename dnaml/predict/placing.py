@@ -6,7 +6,7 @@ weakest that was used in a call.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,10 +15,10 @@ import numpy.typing as npt
 from dnaml.core.prediction import Prediction
 from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
-from dnaml.predict.bound import bounds_s
+from dnaml.predict.bound import TRAITS, bounds_s
 from dnaml.predict.history import Bucket, History, bucket_of
 from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
-from dnaml.predict.pooled import INTERACTION_SD, Posterior, Prior, learn
+from dnaml.predict.pooled import Posterior, Prior, learn
 from dnaml.predict.pools import MATCH, MODEL, POOL, RUNS, KeptAnswers, Key
 
 FloatArray = npt.NDArray[np.float64]
@@ -92,7 +92,7 @@ class LivePredictor:
         history, prior, learns_at = self.history.updated(runs, expected), self.prior, self.learns_at
         posteriors: dict[str, Posterior] = {}
         if history.runs >= learns_at:
-            prior = learn(history.largest(LEARN_FROM), self._log_speeds(history), start=self._start(history))
+            prior = learn(history.largest(LEARN_FROM), start=self._start(history))
             learns_at = LEARN_GROWTH * history.runs
         elif len(history.codes) == len(self.history.codes):
             touched = {run.computation.kernel for run in runs}
@@ -146,12 +146,11 @@ class LivePredictor:
         posterior = self._posteriors.get(name)
         if posterior is None:
             prior = self.prior or self._start(self.history)
-            missing = len(self.history.codes) - len(prior.shift)
-            prior = prior.extended(self._log_speeds(self.history)[len(prior.shift) :] if missing else ())
+            prior = prior.extended(self._traits(self.history.traits[len(prior.shift) :]))
             posterior = self._posteriors[name] = Posterior(prior=prior, cells=runs.arrays)
-        if kept.fresh_log_speeds:
-            speeds = kept.fresh_log_speeds if self.model is None else [0.0] * len(kept.fresh_log_speeds)
-            posterior = Posterior(prior=posterior.prior.extended(speeds), cells=posterior.cells)
+        if kept.fresh:
+            prior = posterior.prior.extended(self._traits(kept.fresh))
+            posterior = Posterior(prior=prior, cells=posterior.cells)
         item = computation.id if computation.id in runs.items else None
         points = runs.points(bucket, item, kept.codes)
         mean, sd = posterior.at(points)
@@ -176,7 +175,7 @@ class LivePredictor:
     def _guess(self, kept: KeptAnswers, computation: Computation) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd [R] of ln T for a kernel that never ran."""
         prior = self.prior or self._start(self.history)
-        prior = prior.extended(self._log_speeds(self.history)[len(prior.shift) :]).extended(kept.fresh_log_speeds)
+        prior = prior.extended([*self.history.traits[len(prior.shift) :], *kept.fresh])
         bound = bounds_s(computation.demand, [r.spec for r in kept.resources])
         known = np.isfinite(bound)
         mean = np.where(
@@ -185,19 +184,18 @@ class LivePredictor:
         sd: FloatArray = np.where(known, BOUND_SD, max(UNKNOWN_SD, prior.offset_sd))
         return mean, sd
 
-    def _log_speeds(self, history: History) -> tuple[float, ...]:
-        """Return the ln speed by spec of each known resource; a model has already taken it into account."""
-        return history.log_speeds if self.model is None else (0.0,) * len(history.log_speeds)
+    def _traits(self, traits: Sequence[tuple[float, ...]]) -> Sequence[tuple[float, ...]]:
+        """Return what specs tell of resources; nothing where a model has already taken it into account."""
+        return traits if self.model is None else [(0.0,) * TRAITS for _ in traits]
 
     def _start(self, history: History) -> Prior:
         """Return the prior to begin with: resources by their specs, or small corrections of a model."""
-        speeds = np.asarray(self._log_speeds(history), dtype=np.float64)
-        covariance = INTERACTION_SD**2 * np.eye(len(speeds))
+        prior = Prior.of_specs(self._traits(history.traits))
         if self.model is None:
-            return Prior(shift=-speeds, covariance=covariance)
-        return Prior(
-            shift=-speeds,
-            covariance=0.2 * covariance,
+            return prior
+        return replace(
+            prior,
+            covariance=0.2 * prior.covariance,
             offset_sd=0.15,
             slope=0.0,
             slope_sd=0.05,

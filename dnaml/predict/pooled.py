@@ -16,6 +16,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dnaml.predict.bound import TRAITS
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 _N = TypeVar("_N", np.float64, np.int64)
@@ -23,8 +25,9 @@ _N = TypeVar("_N", np.float64, np.int64)
 STEPS = 4  # of expectation-maximisation: the prior is strong, more changes nothing that matters
 SPREADS_AT = 2  # the step after which the spreads are chosen
 SHIFT_SD = 0.7  # of ln speed around what the spec suggests
-INTERACTION_SD = 0.25
-PRIOR_KERNELS = 6.0  # weight of the prior covariance, in kernels
+SHIFT_KERNELS = 0.3  # weight of the specs' word on speed, in kernels
+UNTOLD_SD = 0.25  # of how a kernel takes to a resource, beside what specs can tell
+PRIOR_KERNELS = 6.0  # weight of the specs' word on how resources relate, in kernels
 PADDING_VARIANCE = 1e6
 
 
@@ -50,10 +53,14 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prior:
-    """What kernels have in common. Shapes: shift [R], covariance [R, R]; the rest are standard deviations of ln T."""
+    """What kernels have in common; the plain numbers are standard deviations of ln T, but `offset` and `slope`.
+
+    Shapes: shift [R], covariance [R, R], traits [R, 1 + P] of the specs, from which both start.
+    """
 
     shift: FloatArray
     covariance: FloatArray
+    traits: FloatArray
     offset: float = 0.0
     offset_sd: float = 3.0
     slope: float = 0.8
@@ -89,18 +96,37 @@ class Prior:
         variance: FloatArray = own + spread + (self.slope_sd**2 + self.resource_slope_sd**2) * square
         return variance
 
-    def extended(self, log_speeds: Sequence[float]) -> "Prior":
-        """Return the prior with further resources on which nothing ran, from the ln speed that their specs suggest."""
-        extra = len(log_speeds)
-        if not extra:
+    @classmethod
+    def of_specs(cls, traits: Sequence[Sequence[float]]) -> "Prior":
+        """Return the prior before any run: speed by spec, and resources related that stand out in the same rates."""
+        rows = np.array(traits, dtype=np.float64).reshape(len(traits), TRAITS)
+        return cls(shift=-rows[:, 0], covariance=kinship(rows, rows) + UNTOLD_SD**2 * np.eye(len(rows)), traits=rows)
+
+    def extended(self, traits: Sequence[Sequence[float]]) -> "Prior":
+        """Return the prior with further resources, on which nothing ran: what is known of others, carried by specs."""
+        if not traits:
             return self
-        known = len(self.shift)
-        shift = np.concatenate([self.shift, -np.asarray(log_speeds, dtype=np.float64)])
-        covariance = np.zeros((known + extra, known + extra))
-        covariance[:known, :known] = self.covariance
-        new = np.arange(known, known + extra)
-        covariance[new, new] = SHIFT_SD**2 + INTERACTION_SD**2
-        return replace(self, shift=shift, covariance=covariance)
+        new = Prior.of_specs(traits)
+        known = kinship(self.traits, self.traits) + UNTOLD_SD**2 * np.eye(len(self.shift))
+        carry = kinship(new.traits, self.traits) @ np.linalg.inv(known)  # [N, R]
+        shift = new.shift + carry @ (self.shift + self.traits[:, 0])
+        cross = carry @ self.covariance
+        own = new.covariance + carry @ (self.covariance - known) @ carry.T
+        covariance = np.block([[self.covariance, cross.T], [cross, own]])
+        places = np.arange(len(self.shift), len(covariance))
+        covariance[places, places] += SHIFT_SD**2
+        return replace(
+            self,
+            shift=np.concatenate([self.shift, shift]),
+            covariance=covariance,
+            traits=np.concatenate([self.traits, new.traits]),
+        )
+
+
+def kinship(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the covariance [N, M] of kernels' rows by traits: as if each kernel leant on a few of the rates."""
+    related: FloatArray = one[:, 1:] @ other[:, 1:].T / max(one.shape[1] - 1, 1)
+    return related
 
 
 def noise_variance(prior: Prior, cells: Cells) -> FloatArray:
@@ -177,13 +203,13 @@ def stacked(kernels: Sequence[Cells]) -> Cells:
     )
 
 
-def learn(kernels: Sequence[Cells], log_speeds: Sequence[float], *, start: Prior) -> Prior:
+def learn(kernels: Sequence[Cells], *, start: Prior) -> Prior:
     """Return the prior that explains these kernels, from the one to `start` with: resource effects by
     expectation-maximisation, spreads by the probability of each cell given the kernel's other cells."""
     cells = stacked(kernels)
     prior = _start(cells, start)
     for step in range(STEPS):
-        prior = _relate(prior, cells, np.asarray(log_speeds, dtype=np.float64))
+        prior = _relate(prior, cells, start)
         if step == SPREADS_AT:
             prior = _spread(prior, cells)
     return _widened(prior, cells)
@@ -198,19 +224,17 @@ def _start(cells: Cells, start: Prior) -> Prior:
     return replace(start, offset=float(offsets.mean()), offset_sd=wide, noise_sd=float(noise))
 
 
-def _relate(prior: Prior, cells: Cells, log_speeds: FloatArray) -> Prior:
+def _relate(prior: Prior, cells: Cells, start: Prior) -> Prior:
     """One EM step for shift and covariance of the kernels' rows over resources."""
     posterior = Posterior(prior=prior, cells=cells)
     cross = np.where(cells.count[:, None, :] > 0, prior.covariance[:, cells.at.resource].transpose(1, 0, 2), 0.0)
     deviation = (cross @ posterior.weights[..., None])[..., 0]  # [K, R]: kernel's row minus shift
     left = prior.covariance - cross @ posterior.inverse @ cross.transpose(0, 2, 1)
     count = len(deviation)
-    trust = (INTERACTION_SD / SHIFT_SD) ** 2
-    shift = (count * (prior.shift + deviation.mean(axis=0)) - trust * log_speeds) / (count + trust)
+    shift = (count * (prior.shift + deviation.mean(axis=0)) + SHIFT_KERNELS * start.shift) / (count + SHIFT_KERNELS)
     around = prior.shift + deviation - shift
-    start = INTERACTION_SD**2 * np.eye(len(shift))
-    scatter = np.einsum("kr,ks->rs", around, around) + left.sum(axis=0)
-    covariance = (scatter + PRIOR_KERNELS * start) / (count + PRIOR_KERNELS)
+    scatter = around.T @ around + left.sum(axis=0)
+    covariance = (scatter + PRIOR_KERNELS * start.covariance) / (count + PRIOR_KERNELS)
     return replace(prior, shift=shift, covariance=covariance)
 
 

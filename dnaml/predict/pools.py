@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dnaml.core.prediction import Prediction, Quantiles
 from dnaml.core.types import Resource
-from dnaml.predict.bound import log_speed
+from dnaml.predict.bound import traits
 from dnaml.predict.history import History
 from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard, costs_usd
 
@@ -27,7 +27,7 @@ class KeptAnswers:
     def __init__(self, resources: Sequence[Resource], history: History, hazard: Hazard) -> None:
         self.resources = tuple(resources)
         known, fresh = history.codes, count(len(history.codes))
-        self.fresh_log_speeds = [log_speed(r.spec) for r in resources if r.id not in known]
+        self.fresh = [traits(r.spec) for r in resources if r.id not in known]
         self.codes = np.array([known[r.id] if r.id in known else next(fresh) for r in resources], dtype=np.int64)
         self.memory = np.array([np.inf if r.memory_bytes is None else r.memory_bytes for r in resources])
         self.hazard = np.array([hazard.per_h(r.id) for r in resources], dtype=np.float64)

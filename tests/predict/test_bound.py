@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dnaml.predict.bound import bound_s, bounds_s, log_speed
+from dnaml.predict.bound import TRAITS, bound_s, bounds_s, log_speed, traits
 
 
 def test_the_bound_is_work_over_peak_on_the_only_axis_known():
@@ -47,3 +47,12 @@ def test_speed_is_the_mean_log_of_known_rates_and_falls_back_to_the_clock():
     assert log_speed({"clock_average_hz": 5e9}) == pytest.approx(math.log(2))
     assert log_speed({"cores": 64.0, "fp64_flop_per_s": 0.0}) == 0.0
     assert log_speed({"fp64_flop_per_s": 1e300}) == 7.0
+
+
+def test_traits_tell_speed_and_in_which_rates_a_machine_stands_out():
+    told = traits({"fp64_flop_per_s": 8e10, "hash_bytes_per_s": 1e9})
+    assert len(told) == TRAITS
+    assert told[0] == pytest.approx(math.log(2) / 2)
+    assert sorted(told[1:])[-1] == pytest.approx(math.log(2) / 2)
+    assert sum(told[1:]) == pytest.approx(0.0)
+    assert sum(value != 0 for value in told[1:]) == 2

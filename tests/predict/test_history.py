@@ -41,7 +41,7 @@ def test_failed_censored_and_impossible_runs_teach_nothing_but_their_resource():
     assert history.runs == 0
     assert history.kernels == {}
     assert history.codes == {"here": 0, "there": 1}
-    assert history.log_speeds == (0.0, pytest.approx(math.log(2)))
+    assert [told[0] for told in history.traits] == [0.0, pytest.approx(math.log(2))]
 
 
 def test_an_update_leaves_the_old_history_as_it_was():

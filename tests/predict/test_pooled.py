@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from dnaml.predict.bound import TRAITS, traits
 from dnaml.predict.history import History, bucket_of
 from dnaml.predict.pooled import Posterior, Prior, learn, noise_variance, stacked
 from tests.predict.worlds import world
 
 
 def flat_prior(resources, **more):
-    return Prior(shift=np.zeros(resources), covariance=0.25**2 * np.eye(resources), **more)
+    return replace(Prior.of_specs([(0.0,) * TRAITS] * resources), **more)
 
 
 def kernels_of(simulated):
@@ -57,7 +60,7 @@ def test_a_batch_of_kernels_is_solved_as_each_alone():
 def test_learning_finds_how_fast_the_resources_are():
     simulated = world(3, kernels=16)
     history, kernels = kernels_of(simulated)
-    prior = learn(kernels, history.log_speeds, start=flat_prior(5))
+    prior = learn(kernels, start=flat_prior(5))
     truth = simulated.truth.mean(axis=(0, 1))
     order = [history.codes[r.id] for r in simulated.resources]
     shift = prior.shift[order]
@@ -67,7 +70,7 @@ def test_learning_finds_how_fast_the_resources_are():
 
 def test_learned_relations_predict_left_out_cells_better_than_none():
     simulated = world(4)
-    history, kernels = kernels_of(simulated)
+    _, kernels = kernels_of(simulated)
     cells = stacked(kernels)
     used = cells.count > 0
 
@@ -75,15 +78,26 @@ def test_learned_relations_predict_left_out_cells_better_than_none():
         error, _ = Posterior(prior=prior, cells=cells).left_out()
         return np.abs(error[used]).mean()
 
-    learned = learn(kernels, history.log_speeds, start=flat_prior(5))
+    learned = learn(kernels, start=flat_prior(5))
     assert loss(learned) < 0.75 * loss(flat_prior(5))
 
 
 def test_a_further_resource_starts_at_the_speed_its_spec_suggests():
-    prior = flat_prior(2).extended([0.5])
+    prior = flat_prior(2).extended([(0.5,) + (0.0,) * (TRAITS - 1)])
     np.testing.assert_allclose(prior.shift, [0, 0, -0.5])
     assert prior.covariance[2, 2] > prior.covariance[0, 0]
     assert prior.extended([]) is prior
+
+
+def test_a_further_resource_takes_after_those_that_stand_out_in_the_same_rates():
+    quick_sums, quick_hashes = (
+        traits({"fp64_flop_per_s": 1e12, "hash_bytes_per_s": 1e9}),
+        traits({"fp64_flop_per_s": 4e10, "hash_bytes_per_s": 2.5e10}),
+    )
+    prior = Prior.of_specs([quick_sums, quick_hashes]).extended([quick_sums])
+    np.testing.assert_allclose(prior.covariance, prior.covariance.T)
+    assert np.linalg.eigvalsh(prior.covariance).min() > 0
+    assert prior.covariance[2, 0] > 0.3 > 0 > prior.covariance[2, 1]
 
 
 def test_a_size_never_run_follows_the_slope_of_the_sizes_that_ran():

@@ -2,6 +2,7 @@ import numpy as np
 
 from dnaml.core.prediction import LEVELS
 from dnaml.core.types import Resource
+from dnaml.predict.bound import TRAITS
 from dnaml.predict.history import History
 from dnaml.predict.outcomes import Hazard
 from dnaml.predict.pools import MATCH, MODEL, MOST_VALUES, RUNS, KeptAnswers
@@ -48,5 +49,5 @@ def test_it_is_full_after_so_many_values_and_can_be_cleared():
 
 
 def test_resources_without_runs_get_codes_of_their_own():
-    answers = KeptAnswers(POOL, History(codes={"b": 0}, log_speeds=(0.0,)), Hazard())
+    answers = KeptAnswers(POOL, History(codes={"b": 0}, traits=((0.0,) * TRAITS,)), Hazard())
     assert answers.codes.tolist() == [1, 0]
