@@ -80,6 +80,7 @@ def _run(screen: Screen, source: str, *, follow: bool) -> int:
     from dnaml.cli.work import prepare
 
     work = prepare(source, screen.state)
+    work.check_that_it_travels()
     known = known_resources(screen.state)
     resources = known or (measured(screen, this_machine()),)
     pool = drivable(resources)

@@ -36,6 +36,14 @@ class Work:
         where = self.runnable
         return run_argv, (Command(where.argv, str(where.workdir), dict(where.envs)),), {}
 
+    def check_that_it_travels(self) -> None:
+        """Raise UnpicklableError for a function or argument that no worker could be given."""
+        from dnaml.execution import pickling
+
+        function, args, kwargs = self.call()
+        pickling.dumps_function(function)
+        pickling.dumps_arguments(args, kwargs)
+
     def constraints(self, resources: Sequence[Resource]) -> Constraints:
         """Return the job's limits over these resources; InputError when none meets its wishes."""
         return self.job.constraints(resources)

@@ -18,12 +18,25 @@ from dnaml.core.errors import StateFolderError
 from dnaml.history import History
 
 WORK = """\
-import ctypes, os, sys, time
+import ctypes, os, sys, threading, time
 
 
 def add(x, y=1):
     print("adding")
     return x + y
+
+
+class Locked:
+    __qualname__ = "LOCKED"
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self):
+        pass
+
+
+LOCKED = Locked()
 
 
 def spin(seconds):
@@ -236,6 +249,7 @@ def test_a_secret_reaches_the_work_and_is_stored_nowhere(shell):
         ("run: echo\nresorces: {}\n", "dnaml.yaml:2: unknown key 'resorces'; the nearest known key is 'resources'"),
         ("run: echo\nresources: {memory: 1TB+}\n", "resources.memory 1TB+: no known resource meets it; the largest is"),
         ("computation: work_of_mine:nothing\n", "cannot be imported: AttributeError"),
+        ("computation: work_of_mine:LOCKED\n", "function LOCKED cannot be sent to a worker"),
         ("run: echo\ninputs: [gone.csv]\n", "inputs: no such file 'gone.csv'"),
         ("run: echo\nsecrets: {NOT_SET_ANYWHERE: null}\n", "NOT_SET_ANYWHERE has no value"),
     ],
