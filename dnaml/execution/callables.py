@@ -33,3 +33,11 @@ def parameter_names(fn: Callable[..., Any]) -> tuple[str, ...]:
         return names
     made = getattr(fn.__init__, "__code__", None) if isinstance(fn, type) else None  # type: ignore[misc]
     return made.co_varnames[1 : made.co_argcount] if made is not None else ()
+
+
+def carried_function(value: Any) -> FunctionType | None:
+    """Return the function that an object (a partial, a chunk of calls) holds in an attribute; None if it holds none."""
+    for held in (getattr(value, "func", None), *(getattr(value, "__dict__", None) or {}).values()):
+        if isinstance(held, FunctionType):
+            return held
+    return None

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any
 
 from dnaml.core.errors import InputError
-from dnaml.execution.callables import parameter_names, unwrapped
+from dnaml.execution.callables import carried_function, parameter_names, unwrapped
 from dnaml.execution.code_digests import Code, code_of
 from dnaml.execution.code_references import is_library
 from dnaml.execution.digests import is_opaque, mapping_digest, short_digest, text_digest
@@ -107,9 +107,11 @@ def initial_state(
 
 
 def _brought(value: object) -> Code | None:
-    """Return the code that an argument brings along: a function itself, or the class of an object."""
+    """Return the code that an argument brings: itself, its class, or the function that a library's object holds."""
     bringer: Any = value if isinstance(value, (FunctionType, type)) else type(value)  # Any: both have __module__
-    return None if bringer.__module__ is None or is_library(bringer.__module__) else code_of(bringer)
+    if bringer.__module__ is None or is_library(bringer.__module__):
+        bringer = carried_function(value)
+    return None if bringer is None or is_library(bringer.__module__ or "?") else code_of(bringer)
 
 
 def initial_state_of_argv(

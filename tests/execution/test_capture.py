@@ -89,6 +89,11 @@ def test_a_function_given_as_argument_brings_its_code() -> None:
     assert f"{__name__}.scale" in state.code
 
 
+def test_a_function_inside_a_librarys_object_brings_its_code() -> None:
+    state = initial_state(map, (functools.partial(scale, 1), [1]))
+    assert f"{__name__}.scale" in state.code
+
+
 def test_extra_positional_arguments_and_builtins_are_numbered() -> None:
     assert set(initial_state(max, (1, 2)).arguments) == {"*0", "*1"}
 

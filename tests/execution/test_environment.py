@@ -40,7 +40,7 @@ def test_every_installed_package_is_found_with_its_version() -> None:
 
 def test_a_package_installed_from_a_folder_is_marked(tmp_path: Path) -> None:
     for name, record in (
-        ("mine-1.0", '{"url": "file:///src/mine", "dir_info": {"editable": true}}'),
+        ("mine-1.0", '{"url": "file:/src/mine", "dir_info": {"editable": true}}'),
         ("other-2.0", None),
     ):
         folder = tmp_path / f"{name}.dist-info"

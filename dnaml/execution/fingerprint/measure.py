@@ -68,7 +68,8 @@ def fingerprint(
     sequences and arrays, else of whole numbers), fractions by parameter, or a function from (args, kwargs) to smaller
     ones; amounts are then extrapolated from two steps. `declared` wins over what is measured.
 
-    >>> fingerprint(sorted, [3, 1, 2], pilot=False, declared={"parallelism": 1}).demand
+    >>> import dnaml
+    >>> dnaml.fingerprint(sorted, [3, 1, 2], pilot=False, declared={"parallelism": 1}).demand
     {'parallelism': 1.0}
     """
     found = measured(fn, args, kwargs, pilot=pilot, scale=scale, budget_s=budget_s, declared=declared, history=history)

@@ -10,11 +10,12 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from dnaml.core.errors import InputError
 from dnaml.core.work import Computation
-from dnaml.execution.callables import parameter_names, unwrapped
+from dnaml.execution.callables import carried_function, parameter_names, unwrapped
 from dnaml.execution.code_digests import Code, code_of
 from dnaml.execution.digests import qualified_name, short_digest
 from dnaml.execution.file_digests import file_digest, named_file
@@ -44,6 +45,8 @@ def computation_of(
     `declared` gives demands (and memory_bytes, input_bytes, divisible, checkpointable); `paths` names the parameters
     that are paths, whose file sizes then count.
     """
+    if name is None and not isinstance(fn, FunctionType):
+        name = _name_of_object(fn)
     function, args, kwargs = unwrapped(fn, args, kwargs or {})
     shape = _shape(function)
     size = dict(shape.size)
@@ -122,6 +125,14 @@ def _computation(
     demand = {key: float(value) for key, value in declared.items() if key not in _FIELDS}
     fields = {"input_bytes": bulk or None, "checkpointable": checkpointable, **fields}
     return Computation(id=computation_id, kernel=kernel, size=size, demand=demand, **fields)
+
+
+def _name_of_object(fn: Any) -> str | None:
+    """Name an object that calls a function it holds, and bears its name: `module.function@digits(Chunk)`."""
+    carried = carried_function(fn) if "__qualname__" in getattr(fn, "__dict__", ()) else None
+    if carried is None or hasattr(fn, "__wrapped__"):
+        return None
+    return f"{qualified_name(carried)}@{code_of(carried).kernel[:8]}({type(fn).__name__})"
 
 
 @dataclass(slots=True, kw_only=True)

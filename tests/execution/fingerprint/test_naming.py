@@ -129,6 +129,25 @@ def test_methods_partials_classes_and_builtins_are_named() -> None:
     assert computation_of(many, (1, 2, 3), {"n": 4}).size == {"extra_len": 3, "n": 4}
 
 
+class Each:
+    """Calls the function that it holds on each item, and bears its name."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.__qualname__ = function.__qualname__
+
+    def __call__(self, items: Any) -> list[Any]:
+        return [self.function(item) for item in items]
+
+
+def test_an_object_that_bears_its_functions_name_is_named_for_it() -> None:
+    one, other = computation_of(Each(fit), ([1, 2],)), computation_of(Each(resumes), ([1, 2],))
+    assert one.kernel.startswith(f"{__name__}.fit@")
+    assert one.kernel.endswith("(Each)")
+    assert one.kernel != other.kernel
+    assert one.size["items_len"] == 2
+
+
 def test_numbers_that_are_no_sizes_are_left_out() -> None:
     computation = computation_of(fit, (float("nan"), 10**400), {"rate": float("inf")})
     assert computation.size == {"trees": 1329.0}
