@@ -46,12 +46,14 @@ class Sampler:
         period_s: float = 1.0,
         flush_s: float = 10.0,
         clock: Callable[[], float] = time.time,
+        before_round: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; nothing runs before `start`."""
+        """Prepare; nothing runs before `start`. `before_round` may add and remove sources."""
         self._store = store
         self._period_s = period_s
         self._flush_s = flush_s
         self._clock = clock
+        self._before_round = before_round
         self._sources: dict[int, Source] = {}
         self._round: tuple[tuple[int, Source], ...] = ()
         self._taken: list[tuple[Source, float, Mapping[str, float]]] = []
@@ -109,6 +111,7 @@ class Sampler:
 
     def poll(self) -> int:
         """Sample every source once, now, and return how many samples were taken; `flush` checks and stores them."""
+        self._before_round()
         at_s = self._clock()
         taken = 0
         for key, source in self._round:
