@@ -29,8 +29,7 @@ from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
 from dnaml.execution.fingerprint.naming import computation_of
 from dnaml.futures import Future
-from dnaml.repeatable import wants_context
-from dnaml.submission import PLAIN, Call, Chunk, Options
+from dnaml.submission import PLAIN, Call, Chunk, Options, wants_context
 
 T = TypeVar("T")
 TEMPORARY = "temporary"

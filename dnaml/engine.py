@@ -22,6 +22,7 @@ from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.blobs import BlobLog
 from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
 from dnaml.datasets.state import StateFolder
+from dnaml.dna.space import similarities
 from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.local import LocalBackend, LocalSettings
@@ -92,7 +93,7 @@ class Engine:
         self._watcher = watcher
         self._where: dict[str, Stored] = {}
         self._fresh: dict[tuple[int, int], bytes] = {}
-        self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed)
+        self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
         self._clock = Clock()
         self.backend = LocalBackend(
             self.state.checkpoints, self.state.logs, _Outlet(self), self._clock.now_s, settings.local

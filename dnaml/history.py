@@ -43,6 +43,8 @@ class AttemptView:
     error: str | None = None
     result: Stored | None = None
     checkpoints: int = 0
+    sealed_at_s: float | None = None
+    sealed_progress: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,13 +179,15 @@ class History:
 
     def runs(self) -> list[Run]:
         """Return every ended attempt as predictors learn from it; lost and stopped ones are censored."""
-        runs = []
+        return [run for _, run in self.runs_by_job()]
+
+    def runs_by_job(self) -> Iterator[tuple[str, Run]]:
+        """Yield every ended attempt with its job's id."""
         for view in self.jobs.values():
             for attempt in view.attempts:
                 resource = self.resources.get(attempt.placement.resource_id)
                 if resource is not None and attempt.usage is not None and attempt.usage.wall_s > 0:
-                    runs.append(_run(view, attempt, resource, attempt.usage))
-        return runs
+                    yield view.id, _run(view, attempt, resource, attempt.usage)
 
     # -- from events -----------------------------------------------------------------------------------------------
 
@@ -198,7 +202,9 @@ class History:
         elif isinstance(event, ev.AttemptEnded) and event.attempt_id in self._attempts:
             self._ended(event)
         elif isinstance(event, ev.CheckpointSealed) and event.attempt_id in self._attempts:
-            self._attempts[event.attempt_id].checkpoints += 1
+            attempt = self._attempts[event.attempt_id]
+            attempt.checkpoints += 1
+            attempt.sealed_at_s, attempt.sealed_progress = event.at_s, event.checkpoint.progress
         elif isinstance(event, ev.Resumed):
             self._resumed(event)
         for command in controller.recover(event):

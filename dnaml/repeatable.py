@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
-from weakref import WeakKeyDictionary
+
+from dnaml.submission import Options, wants_context
 
 if TYPE_CHECKING:
     from dnaml.futures import Future
-    from dnaml.submission import Options
-
-_wants: WeakKeyDictionary[Callable[..., Any], bool] = WeakKeyDictionary()
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -59,20 +55,8 @@ def computation(function: Any = None, /, **options: Any) -> Any:
     >>> double(21)
     42
     """
-    from dnaml.submission import Options
-
     def mark(function: Callable[P, T]) -> Repeatable[P, T]:
         return Repeatable(function, Options().changed(**options))
 
     return mark(function) if function is not None else mark
 
-
-def wants_context(function: Callable[..., Any]) -> bool:
-    """Say whether a function has a parameter named `context`: it then gets one and can checkpoint."""
-    try:
-        known = _wants.get(function)
-        if known is None:
-            known = _wants[function] = "context" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # not hashable, not weakly referable, or without a signature: none of ours
-        return False
-    return known

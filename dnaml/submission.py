@@ -1,13 +1,16 @@
 """What a submission may carry beside the call itself, and how items of a map are bundled."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from dnaml.core.errors import InputError
 from dnaml.core.work import Computation, Constraints, Objective, Resilience
 
 T = TypeVar("T")
+_wants: "WeakKeyDictionary[Callable[..., Any], bool]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,20 @@ class Chunk:
         self.__module__ = getattr(function, "__module__", __name__)
 
     def __call__(self, items: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        """Return the results of a chunk in order."""
         return [self._function(*item) for item in items]
 
 
 PLAIN = Options()
 """what a submission carries when nothing is said"""
+
+
+def wants_context(function: Callable[..., Any]) -> bool:
+    """Say whether a function has a parameter named `context`: it then gets one and can checkpoint."""
+    try:
+        known = _wants.get(function)
+        if known is None:
+            known = _wants[function] = "context" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not hashable, not weakly referable, or without a signature: none of ours
+        return False
+    return known

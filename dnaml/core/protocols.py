@@ -61,7 +61,10 @@ class Predictor(Protocol):
 
 
 class Policy(Protocol):
-    """Decides where jobs run: a pure function of the problem."""
+    """Decides where jobs run: a pure function of the problem.
+
+    A policy with a true attribute `wants_similarity` is given `Problem.similarity`.
+    """
 
     @property
     def name(self) -> str:

@@ -84,7 +84,9 @@ def _read_clocks(executor: Executor, futures: Sequence[Future[object]], label: s
         for attempt in history.jobs[future.job_id].attempts:
             assert attempt.usage is not None
             done = attempt.state is AttemptState.DONE
-            started.append((attempt.started_at_s, position, attempt.placement.resource_id, attempt.usage.runtime_s, done))
+            started.append(
+                (attempt.started_at_s, position, attempt.placement.resource_id, attempt.usage.runtime_s, done)
+            )
     clock_s = dict.fromkeys(resources, 0.0)
     used = dict.fromkeys(resources, 0)
     jct_s, cost_usd = np.zeros(len(futures)), np.zeros(len(futures))

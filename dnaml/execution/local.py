@@ -31,6 +31,7 @@ from dnaml.core.events import (
     Tick,
 )
 from dnaml.execution import messages
+from dnaml.execution.checkpoints import CheckpointStore
 from dnaml.execution.process import WorkerProcess
 
 NowS = Callable[[], float]
@@ -84,6 +85,8 @@ class LocalBackend:
         self, checkpoints: Path, logs: Path, listener: Listener, now_s: NowS, settings: LocalSettings = LocalSettings()
     ) -> None:
         self._checkpoints, self._logs = checkpoints, logs
+        self._store = CheckpointStore(checkpoints)
+        self._saved: set[str] = set()
         self._listener = listener
         self._now_s = now_s
         self._settings = settings
@@ -186,11 +189,18 @@ class LocalBackend:
                     self._stop(command)
                 elif isinstance(command, EndJob):
                     self._listener.ended(command)
+                    self._discard_checkpoints(command.job_id)
                 else:
                     self._listener.explained(command)
             for worker in self._unflushed.values():
                 worker.flush()
             self._unflushed.clear()
+
+    def _discard_checkpoints(self, job_id: str) -> None:
+        """Remove what a job saved: it is over."""
+        if job_id in self._saved:
+            self._saved.discard(job_id)
+            self._store.discard(job_id)
 
     def _start(self, command: StartAttempt) -> Iterator[Event]:
         attempt = command.attempt
@@ -200,6 +210,9 @@ class LocalBackend:
             )
             return
         placement = attempt.placement
+        if command.checkpoint is not None:
+            self._saved.add(attempt.job_id)
+            self._store.fence(attempt.job_id, attempt.epoch)
         begin = messages.Begin(
             attempt.id,
             attempt.epoch,
@@ -277,9 +290,12 @@ class LocalBackend:
             yield CheckpointSealed(
                 at_s=checkpoint.taken_at_s, attempt_id=message.attempt_id, epoch=message.epoch, checkpoint=checkpoint
             )
+            self._saved.add(message.attempt_id.rpartition(".")[0])
         elif isinstance(message, messages.Ended):
             worker.finished(message.attempt_id)
             self._busy.pop(message.attempt_id, None)
+            if "killed_children" in message.metered.extra and not worker.attempts:
+                worker.kill()  # what it killed may have served later attempts too: the next one gets a fresh worker
             yield self._of_message(message)
 
     def _of_message(self, message: messages.Ended) -> AttemptEnded:
@@ -345,7 +361,10 @@ class LocalBackend:
         now_s = time.monotonic()
         for worker in {id(worker): worker for worker in self._busy.values()}.values():
             since_s = worker.stopping_since_s
-            if since_s is not None and now_s - since_s > self._settings.stop_grace_s:
+            broken = worker.broken_limit()
+            if broken is not None:
+                worker.kill(because=broken)
+            elif since_s is not None and now_s - since_s > self._settings.stop_grace_s:
                 worker.kill()
             elif now_s - worker.heard_at_s > self._settings.dead_after_s and not self._burns_cpu(worker, now_s):
                 worker.kill()

@@ -16,7 +16,7 @@ import msgspec
 
 from dnaml.core.resource import Resource
 from dnaml.execution import messages, orphans
-from dnaml.execution.limits import Containment
+from dnaml.execution.limits import Containment, Kind
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _OUR_OWN_DEATHS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP})
@@ -27,8 +27,10 @@ class WorkerProcess:
 
     def __init__(self, resource: Resource, checkpoints: Path, logs: Path, *, pids: int | None) -> None:
         self.resource = resource
-        self.token = f"{os.getpid()}-{secrets.token_hex(6)}"
-        self.log = f"{resource.id.replace('/', '_')}-{self.token}.log"
+        name = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.token = orphans.token_below(name)
+        self.log = f"{resource.id.replace('/', '_')}-{name}.log"
+        self.killed_because = ""
         self.attempts: deque[tuple[str, int]] = deque()
         self._unsent: list[bytes] = []
         self.last_words: list[messages.FromWorker] = []
@@ -37,7 +39,7 @@ class WorkerProcess:
         self._reader = messages.FrameReader()
         memory_bytes = resource.memory_bytes if resource.spec.get("memory_is_limited") else None
         self._containment = Containment.open(
-            f"dnaml-{self.token}",
+            f"dnaml-{name}",
             memory_bytes=memory_bytes,
             pids=pids,
             cpu_quota_share=resource.cpu_quota_share,
@@ -131,8 +133,16 @@ class WorkerProcess:
             return None
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def kill(self) -> None:
-        """Kill the process, its group, and whatever left its group."""
+    def broken_limit(self) -> str | None:
+        """Say which limit the process tree breaks, where no control group holds it; None if all is well."""
+        if self._containment.kind is not Kind.WATCH:
+            return None
+        pids = self._containment.processes()
+        return self._containment.exceeded(sum(_rss_bytes(pid) for pid in pids), len(pids))
+
+    def kill(self, because: str = "") -> None:
+        """Kill the process, its group, and whatever left its group; `because` makes it the work's own doing."""
+        self.killed_because = self.killed_because or because
         orphans.kill_group(self.pid)
         self._containment.kill()
 
@@ -150,6 +160,8 @@ class WorkerProcess:
             if fd is not None:
                 os.close(fd)
         self.last_words = rest
+        if self.killed_because:
+            return True, self.killed_because
         if oom:
             return True, f"it needed more memory than {self.resource.id} allows and was killed"
         return _cause(code)
@@ -174,3 +186,13 @@ def _cause(code: int) -> tuple[bool, str]:
         return True, f"its process exited with code {code}"
     number = signal.Signals(-code)
     return number not in _OUR_OWN_DEATHS, f"its process was killed by {number.name}"
+
+
+def _rss_bytes(pid: int) -> int:
+    """Return the resident memory of a process, 0 when it is gone."""
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

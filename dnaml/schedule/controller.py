@@ -12,7 +12,7 @@ from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt, Sto
 from dnaml.core.protocols import Policy, Predictor, Run
 from dnaml.core.work import Objective
 from dnaml.schedule.ledger import Entry, Ledger
-from dnaml.schedule.planning import ControllerSettings, Planner
+from dnaml.schedule.planning import ControllerSettings, Planner, Similar
 from dnaml.schedule.pool import Pool
 
 
@@ -26,11 +26,12 @@ class Controller:
         objective: Objective,
         settings: ControllerSettings = ControllerSettings(),
         seed: int = 0,
+        similar: Similar | None = None,
     ) -> None:
         self.settings = settings
         self.ledger = Ledger()
         self.pool = Pool(dict(settings.cores), own_clocks=settings.own_clocks)
-        self._planner = Planner(policy, predictor, objective, self.ledger, self.pool, settings, seed)
+        self._planner = Planner(policy, predictor, objective, self.ledger, self.pool, settings, seed, similar)
         self._policies = {policy.name: policy}
         self._predictors = {predictor.version: predictor}
         self._recovering = False
@@ -113,10 +114,11 @@ class Controller:
         entry = self.ledger.open.get(event.job_id)
         if entry is None:
             return
+        begun = any(attempt.state is not AttemptState.STARTING for attempt in entry.live.values())
         if not entry.live:
-            entry.stop_asked = event.running
+            entry.stop_asked = True
             self._end_job(entry, JobState.CANCELLED, None, "cancelled before it started")
-        elif event.running and not entry.stop_asked:
+        elif (event.running or not begun) and not entry.stop_asked:
             entry.stop_asked = True
             self._planner.forget(entry)
             self._stop_attempts(entry, "asked to stop")
@@ -164,7 +166,7 @@ class Controller:
         told of it yet.
         """
         entry = self.ledger.open.get(event.job_id) or self._reopenable.get(event.job_id)
-        if entry is None or event.epoch in entry.adopted:
+        if entry is None or event.epoch in entry.adopted or event.attempt_id != _attempt_id(entry, event.epoch):
             return
         if entry.over:
             self.ledger.reopen(self._reopenable.pop(event.job_id))
@@ -197,6 +199,7 @@ class Controller:
     def _on_ended(self, event: ev.AttemptEnded) -> None:
         entry = self._known(event.attempt_id, event.epoch)
         if entry is None:
+            self._note_unknown(event)
             return
         attempt = entry.live.pop(event.attempt_id)
         del self.ledger.attempts[event.attempt_id]
@@ -207,6 +210,13 @@ class Controller:
         if not entry.over:
             self._go_on(entry, attempt, event)
         self._start_what_fits(event.at_s)
+
+    def _note_unknown(self, event: ev.AttemptEnded) -> None:
+        """Remember, from stored events, an attempt that ended without beginning: a late word of it was refused."""
+        job_id = event.attempt_id.rpartition(".")[0]
+        entry = self.ledger.open.get(job_id) or self._reopenable.get(job_id)
+        if self._recovering and entry is not None and event.attempt_id == _attempt_id(entry, event.epoch):
+            entry.adopted.add(event.epoch)
 
     def _go_on(self, entry: Entry, attempt: Attempt, event: ev.AttemptEnded) -> None:
         """Decide what an ended attempt means for its job."""
@@ -321,7 +331,7 @@ class Controller:
         entry = self._planner.agenda.window[placement.job_id]
         epoch = entry.epoch + 1
         attempt = Attempt(
-            id=f"{entry.job.id}.{epoch}",
+            id=_attempt_id(entry, epoch),
             epoch=epoch,
             job_id=entry.job.id,
             computation_id=entry.computation.id,
@@ -353,3 +363,7 @@ class Controller:
             replica=placement.replica,
             checkpoint_every_s=wanted.checkpoint_every_s or self.settings.checkpoint_every_s,
         )
+
+
+def _attempt_id(entry: Entry, epoch: int) -> str:
+    return f"{entry.job.id}.{epoch}"

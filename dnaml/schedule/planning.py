@@ -1,17 +1,20 @@
 """When to plan and what for: the window of jobs a plan is made for, and what the predictor has to learn before it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dnaml.core.plan import Problem
+from dnaml.core.plan import FloatArray, Problem
 from dnaml.core.protocols import Policy, Predictor, Run
-from dnaml.core.work import Job, Objective
+from dnaml.core.resource import Resource
+from dnaml.core.work import Computation, Job, Objective
 from dnaml.schedule.agenda import Agenda
 from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.pool import Pool
+
+Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,9 @@ class Planner:
         pool: Pool,
         settings: ControllerSettings,
         seed: int,
+        similar: Similar | None = None,
     ) -> None:
+        self._similar = similar
         self.policy, self.predictor, self.objective = policy, predictor, objective
         self.agenda = Agenda()
         self.stale = True
@@ -94,6 +99,11 @@ class Planner:
     def note(self, run: Run) -> None:
         """Keep a run for the next time of learning."""
         self._runs.append(run)
+
+    def switch(self, predictor: Predictor) -> None:
+        """Go on with another predictor; runs that wait to be learnt were the old one's."""
+        self.predictor = predictor
+        self._runs = []
 
     def learn(self, at_s: float) -> None:
         """Give the predictor the runs since the last time, at most every `learn_every_s`."""
@@ -150,7 +160,9 @@ class Planner:
         rows = np.array([distinct.setdefault(entry.computation.id, len(distinct)) for entry in entries])
         firsts = {entry.computation.id: entry.computation for entry in reversed(entries)}
         resources = self._pool.resources
-        prediction = self.predictor.predict([firsts[computation_id] for computation_id in distinct], resources)
+        similar = self._similar if getattr(self.policy, "wants_similarity", False) else None
+        computations = [firsts[computation_id] for computation_id in distinct]
+        prediction = self.predictor.predict(computations, resources)
         problem = Problem(
             at_s=at_s,
             jobs=tuple(entry.job if not entry.live else _fewer_copies(entry) for entry in entries),
@@ -159,6 +171,7 @@ class Planner:
             free_in_s=self._pool.free_in_s(at_s),
             prediction=prediction.rows(rows),
             objective=self.objective,
+            similarity=None if similar is None else similar(computations, resources)[rows],
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
         )

@@ -5,6 +5,7 @@ free, the references make cost and time comparable, and the wait spreads a batch
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dnaml.core.plan import Plan, Problem
 from dnaml.schedule.feasible import feasibility
@@ -19,6 +20,7 @@ class GuardedMatcherPolicy:
     """Matches jobs one by one, each to a single resource, by similarity, cost and time with its queue."""
 
     name: str = "guarded_matcher"
+    wants_similarity: ClassVar[bool] = True
     e: float = 0.05
 
     def plan(self, problem: Problem) -> Plan:

@@ -7,6 +7,7 @@ resources say of themselves, price by the hour and seconds to the control node: 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 from functools import lru_cache
 from itertools import combinations
 
@@ -29,6 +30,7 @@ class SeedMatcherPolicy:
     """Matches each job for itself; an unknown similarity, price or latency counts as 0."""
 
     name: str = "seed_matcher"
+    wants_similarity: ClassVar[bool] = True
 
     def plan(self, problem: Problem) -> Plan:
         """Return placements in order of arrival."""

@@ -1,0 +1,53 @@
+"""Learns from the collected runs and says how well: error, coverage and order on runs and cells it never saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dnaml.core.plan import FloatArray
+from dnaml.core.protocols import Run
+from dnaml.datasets.table import RunTable
+from dnaml.predict import metrics
+from dnaml.predict.runtime import RuntimePredictor
+
+QUANTILE_LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Quality:
+    """How predictions met measured runtimes; errors and coverage in percent. `calibration` pairs stated with met."""
+
+    runs: int
+    mdape: float
+    cover80: float
+    spearman: float
+    truth_s: FloatArray
+    predicted_s: FloatArray
+    calibration: list[tuple[float, float]] = field(default_factory=list)
+
+
+def fit(runs: Sequence[Run], *, seed: int) -> RuntimePredictor:
+    """Return a predictor that learnt from runs."""
+    return RuntimePredictor(seed=seed).fit(RunTable.from_runs(runs))
+
+
+def judge(model: RuntimePredictor, runs: Sequence[Run]) -> Quality:
+    """Return how a model's predictions meet runs that it never saw."""
+    frame = RunTable.from_runs(runs).frame
+    truth_s = frame["runtime_s"].to_numpy(float)
+    quantiles = model.predict_quantiles(frame, levels=QUANTILE_LEVELS)
+    values = quantiles.to_numpy(float)
+    middle = values[:, QUANTILE_LEVELS.index(0.5)]
+    low, high = values[:, QUANTILE_LEVELS.index(0.1)], values[:, QUANTILE_LEVELS.index(0.9)]
+    return Quality(
+        runs=len(frame),
+        mdape=metrics.mdape(truth_s, middle),
+        cover80=metrics.coverage(truth_s, low, high),
+        spearman=metrics.spearman(truth_s, middle),
+        truth_s=truth_s,
+        predicted_s=middle,
+        calibration=[
+            (level, float(np.mean(truth_s <= values[:, index]))) for index, level in enumerate(QUANTILE_LEVELS)
+        ],
+    )

@@ -1,0 +1,253 @@
+"""The whole main job on this machine: profile, collect, learn, place and run, lose a worker, report."""
+
+import json as jsonlib
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from dnaml.client import Executor
+from dnaml.core.protocols import Policy, Predictor, Run
+from dnaml.core.resource import Resource
+from dnaml.demo import collect, compare, learn
+from dnaml.demo.failover import Failover, lose_a_worker
+from dnaml.demo.pool import EMULATION, local_pool
+from dnaml.engine import EngineSettings
+from dnaml.predict.measured import TablePredictor
+from dnaml.predict.placing import LivePredictor
+from dnaml.predict.runtime import RuntimePredictor
+from dnaml.schedule.matching import MatchingPolicy
+from dnaml.schedule.planning import ControllerSettings
+from dnaml.schedule.policies import by_name
+from dnaml.telemetry.profile import probe_score, profile_resource
+
+T = TypeVar("T")
+
+NEVER_RUN_SHARE = 1 / 3
+HELD_BACK_SHARE = 0.25
+REPEATS = 2
+PER_KERNEL = 4
+PRICE_OF_SCORE_1_USD_PER_H = 0.05
+SIMPLE = ("random", "round_robin", "cheapest", "highest_clock")
+DNAML, ORACLE, SEED_MATCHER = "dnaml", "oracle", "seed_matcher"
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """Everything the demo found out, for the report."""
+
+    seed: int
+    resources: tuple[Resource, ...]
+    runs: list[Run] = field(default_factory=list)
+    held_back: learn.Quality | None = None
+    never_run: learn.Quality | None = None
+    policies: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    ran: dict[str, dict[str, compare.Ran]] = field(default_factory=dict)
+    failover: Failover | None = None
+    example: compare.Ran | None = None
+    elapsed_s: dict[str, float] = field(default_factory=dict)
+
+
+class Stage:
+    """Says which stage runs and how long it took; progress goes to stderr, results to stdout."""
+
+    def __init__(self, console: Console, progress: Progress, findings_s: dict[str, float]) -> None:
+        self.console, self.progress, self._elapsed_s = console, progress, findings_s
+
+    def run(self, title: str, steps: Iterable[T], total: int) -> list[T]:
+        """Work through steps under a progress bar and return what they yielded."""
+        since_s = time.monotonic()
+        task = self.progress.add_task(title, total=total)
+        done: list[T] = []
+        for step in steps:
+            done.append(step)
+            self.progress.advance(task)
+        self.progress.update(task, completed=total)
+        self._elapsed_s[title] = time.monotonic() - since_s
+        return done
+
+
+def run(*, seed: int = 0, out: Path = Path("demo-report"), json: bool = False) -> int:
+    """Run the demo, write the report into `out`, print tables (or JSON); return the exit code."""
+    console = Console(quiet=json)
+    findings = Findings(seed=seed, resources=())
+    with (
+        tempfile.TemporaryDirectory(prefix="dnaml-demo-") as state,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        stage = Stage(console, progress, findings.elapsed_s)
+        findings.resources = _profile(stage)
+        with Executor(findings.resources, state=state, seed=seed, settings=_settings()) as executor:
+            model = _collect_and_learn(executor, findings, stage)
+            _compare(executor, findings, model, stage)
+            _fail(executor, findings, stage)
+    from dnaml.demo.report import summary, write
+
+    write(findings, out)
+    if json:
+        print(jsonlib.dumps(summary(findings)))
+    else:
+        console.print(f"\nReport: [bold]{out / 'index.html'}[/bold]  Runs: {out / 'runs.parquet'}")
+        console.print("Next: dnaml probe, then dnaml submit JOB; or see README for the Python executor.")
+    return 0
+
+
+def _settings() -> EngineSettings:
+    return EngineSettings(controller=ControllerSettings(own_clocks=True, window_jobs=1024))
+
+
+def _profile(stage: Stage) -> tuple[Resource, ...]:
+    pool = local_pool()
+    profiled = stage.run("profiling resources", (profile_resource(member) for member in pool), len(pool))
+    resources = tuple(_priced(resource) for resource in profiled)
+    stage.console.print(EMULATION)
+    stage.console.print(dna_table(resources))
+    return resources
+
+
+def _priced(resource: Resource) -> Resource:
+    """Set the price by the demo's one rule: proportional to the geometric mean of the probe scores."""
+    return replace(resource, price_usd_per_h=PRICE_OF_SCORE_1_USD_PER_H * probe_score(resource), price_date="demo rule")
+
+
+def dna_table(resources: Sequence[Resource]) -> Table:
+    """Return the interpretable slots of each resource's DNA as a table; "-" where unknown."""
+    from dnaml.dna.space import SLOTS, resource_dna
+
+    table = Table(title="Resource DNA (slots 0-15, each in [0, 1])")
+    table.add_column("slot")
+    vectors = [resource_dna(resource).vector for resource in resources]
+    for resource in resources:
+        table.add_column(resource.id, justify="right")
+    for index, slot in enumerate(SLOTS):
+        values = [f"{vector[index]:.3f}" if vector[index] == vector[index] else "-" for vector in vectors]
+        table.add_row(slot, *values)
+    table.add_row("price USD/h", *(f"{resource.price_usd_per_h or 0.0:.4f}" for resource in resources))
+    return table
+
+
+def _collect_and_learn(executor: Executor, findings: Findings, stage: Stage) -> RuntimePredictor:
+    stage.run("warming workers", collect.warm(executor), len(executor.resources))
+    cells = collect.cells_of(executor.resources)
+    never = collect.hold_back(cells, NEVER_RUN_SHARE, seed=findings.seed)
+    seen = [cell for cell in cells if cell not in never]
+    futures = stage.run(
+        "collecting telemetry",
+        collect.run_cells(executor, seen, repeats=REPEATS, seed=findings.seed),
+        len(seen) * REPEATS,
+    )
+    runs = collect.runs_of(executor, futures)
+    train, held_back = split(runs, HELD_BACK_SHARE, seed=findings.seed)
+    since_s = time.monotonic()
+    model = learn.fit(train, seed=findings.seed)
+    findings.elapsed_s["learning"] = time.monotonic() - since_s
+    findings.held_back = learn.judge(model, held_back)
+    stage.console.print(_quality_line("held-back runs", findings.held_back))
+    findings.runs = runs
+    return learn.fit(runs, seed=findings.seed)
+
+
+def split(runs: Sequence[Run], share: float, *, seed: int) -> tuple[list[Run], list[Run]]:
+    """Draw runs to hold back from learning."""
+    import numpy as np
+
+    held = np.random.default_rng(seed + 1).random(len(runs)) < share
+    return [r for r, h in zip(runs, held, strict=True) if not h], [r for r, h in zip(runs, held, strict=True) if h]
+
+
+def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, stage: Stage) -> None:
+    predictor = LivePredictor(model=model)
+    batch = compare.draw_batch(per_kernel=PER_KERNEL, seed=findings.seed + 2)
+    ran: dict[str, dict[str, compare.Ran]] = {preset: {} for preset in compare.PRESETS}
+
+    def place(label: str, policy: Policy, predictor: Predictor, presets: Sequence[str]) -> Iterable[str]:
+        for preset in presets:
+            ran[preset][label] = compare.run_batch(
+                executor, batch, label=label, policy=policy, predictor=predictor, objective=preset
+            )
+            yield label
+
+    presets = compare.PRESETS
+    stage.run("placing with dnaml", place(DNAML, MatchingPolicy(), predictor, presets), len(presets))
+    for name in SIMPLE:
+        stage.run(f"placing by {name}", place(name, by_name(name), predictor, presets[:1]), 1)
+        for preset in presets[1:]:
+            ran[preset][name] = ran[presets[0]][name]  # a simple policy does not look at the objective
+    stage.run(
+        f"placing by {SEED_MATCHER}", place(SEED_MATCHER, by_name(SEED_MATCHER), predictor, presets), len(presets)
+    )
+    known = {(run.computation.id, run.resource.id) for run in findings.runs}
+    missing = [cell for cell in collect.cells_of(executor.resources) if cell.pair not in known]
+    futures = stage.run(
+        "measuring the cells never run",
+        collect.run_cells(executor, missing, repeats=REPEATS, seed=findings.seed + 3),
+        len(missing) * REPEATS,
+    )
+    never_run = collect.runs_of(executor, futures)
+    findings.never_run = learn.judge(model, never_run)
+    stage.console.print(_quality_line("cells never run before the batch", findings.never_run))
+    truth = TablePredictor.from_runs([run for run in _all_runs(executor) if not run.censored])
+    stage.run("placing by the oracle", place(ORACLE, MatchingPolicy(), truth, presets), len(presets))
+    truth = TablePredictor.from_runs([run for run in _all_runs(executor) if not run.censored])
+    references = compare.references_of(batch, executor.resources, truth)
+    findings.ran, findings.runs = ran, findings.runs + never_run
+    findings.policies = {
+        preset: {name: compare.figures(made, preset, references) for name, made in by_policy.items()}
+        for preset, by_policy in ran.items()
+    }
+    findings.example = ran["balanced"][DNAML]
+    for preset in presets:
+        stage.console.print(policy_table(preset, findings.policies[preset]))
+    stage.console.print(ran["balanced"][DNAML].first.decision.explain().to_string())
+
+
+def _all_runs(executor: Executor) -> list[Run]:
+    from dnaml.history import History
+
+    return History.read(executor.state).runs()
+
+
+def policy_table(preset: str, rows: dict[str, dict[str, float]]) -> Table:
+    """Return what each policy reached under a preset, with the ratio of dnaml's objective to it."""
+    table = Table(title=f"{preset}: the same batch under every policy (times on the resources' own clocks)")
+    for column in ("policy", "mean JCT s", "makespan s", "cost USD", "objective", "dnaml / it", "wall s"):
+        table.add_column(column, justify="left" if column == "policy" else "right")
+    own = rows[DNAML]["objective"]
+    for name, row in sorted(rows.items(), key=lambda item: item[1]["objective"]):
+        table.add_row(
+            name,
+            f"{row['mean_jct_s']:.3f}",
+            f"{row['makespan_s']:.3f}",
+            f"{row['cost_usd']:.3e}",
+            f"{row['objective']:.3f}",
+            f"{own / row['objective']:.3f}",
+            f"{row['wall_s']:.1f}",
+        )
+    return table
+
+
+def _fail(executor: Executor, findings: Findings, stage: Stage) -> None:
+    def steps() -> Iterable[Failover]:
+        yield lose_a_worker(executor, seed=findings.seed)
+
+    executor.configure(objective="balanced", policy=MatchingPolicy())
+    (shown,) = stage.run("losing a worker", steps(), 1)
+    findings.failover = shown
+    stage.console.print(
+        f"Killed the worker of {shown.killed}: noticed after {shown.detect_s * 1000:.0f} ms, resumed on {shown.went_on} "
+        f"at {shown.resumed_at:.0%} from its checkpoint, {shown.redone_s:.2f} s redone, "
+        f"{shown.lost} lost, {shown.duplicated} committed twice."
+    )
+
+
+def _quality_line(what: str, quality: learn.Quality) -> str:
+    return (
+        f"Prediction on {quality.runs} {what}: median error {quality.mdape:.1f} %, "
+        f"p10-p90 covers {quality.cover80:.1f} %, Spearman {quality.spearman:.3f}"
+    )
