@@ -151,7 +151,9 @@ def held_groups(names: "pd.Series[str]", share: float, *, seed: int) -> BoolArra
 
 
 def refuse_leak(train: RunTable, held: RunTable, hold: Hold) -> None:
-    """Raise InputError when a group stands on both sides of a split."""
+    """Raise InputError when a group stands on both sides of a split; single rows are no groups and cannot."""
+    if hold is Hold.ROW:
+        return
     both = set(groups(train.frame, hold)) & set(groups(held.frame, hold))
     if both:
         name = sorted(both)[0].replace("\x1f", " on ")

@@ -116,7 +116,8 @@ class Bilinear:
         u_one[:, 0], v_one[:, 0] = 1.0, 1.0
         mean = u[:, 0] + v[:, 0] + (u[:, 1:] * v[:, 1:]).sum(axis=1)
         variance = np.einsum("nk,nkl,nl->n", u_one, cov_v, u_one) + np.einsum("nk,nkl,nl->n", v_one, cov_u, v_one)
-        return mean, np.sqrt(variance + self.noise)
+        both = np.einsum("nkl,nlk->n", cov_u[:, 1:, 1:], cov_v[:, 1:, 1:])
+        return mean, np.sqrt(variance + both + self.noise)
 
     def updated(self, seen: Design, new: Design) -> "Bilinear":
         """Return the model with the posterior of every entity that has new rows, given all its rows in `seen`.
