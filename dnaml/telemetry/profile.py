@@ -64,7 +64,8 @@ def profile_resource(
     `folder` is where the disk is probed. `admit` gets the id of the probing process before it measures, for example
     to put it under the resource's CPU quota.
 
-    >>> profile_resource("local").spec["fp64_flop_per_s"] > 1e8
+    >>> import dnaml
+    >>> dnaml.profile_resource("local").spec["fp64_flop_per_s"] > 1e8
     True
     """
     if isinstance(target, str) and target != "local":
