@@ -26,9 +26,7 @@ def add(x, y=1):
     return x + y
 
 
-class Locked:
-    __qualname__ = "LOCKED"
-
+class LOCKED:
     def __init__(self):
         self.lock = threading.Lock()
 
@@ -36,7 +34,7 @@ class Locked:
         pass
 
 
-LOCKED = Locked()
+LOCKED = LOCKED()
 
 
 def spin(seconds):
@@ -249,7 +247,7 @@ def test_a_secret_reaches_the_work_and_is_stored_nowhere(shell):
         ("run: echo\nresorces: {}\n", "dnaml.yaml:2: unknown key 'resorces'; the nearest known key is 'resources'"),
         ("run: echo\nresources: {memory: 1TB+}\n", "resources.memory 1TB+: no known resource meets it; the largest is"),
         ("computation: work_of_mine:nothing\n", "cannot be imported: AttributeError"),
-        ("computation: work_of_mine:LOCKED\n", "function LOCKED cannot be sent to a worker"),
+        ("computation: work_of_mine:LOCKED\n", "LOCKED cannot be pickled: cannot pickle '_thread.lock' object"),
         ("run: echo\ninputs: [gone.csv]\n", "inputs: no such file 'gone.csv'"),
         ("run: echo\nsecrets: {NOT_SET_ANYWHERE: null}\n", "NOT_SET_ANYWHERE has no value"),
     ],
