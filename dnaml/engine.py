@@ -4,6 +4,7 @@ A restart feeds the stored events to a new controller and drops its commands: th
 """
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import msgspec
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
+from dnaml.core.errors import StateFolderError
 from dnaml.core.events import EndJob, Event, Explain, StartAttempt
 from dnaml.core.plan import Decision
 from dnaml.core.protocols import Backend, Policy, Predictor
@@ -28,7 +30,10 @@ from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.local import LocalBackend, LocalSettings
 from dnaml.schedule.controller import Controller
 from dnaml.schedule.planning import ControllerSettings
+from dnaml.telemetry.refresh import Refresher
+from dnaml.telemetry.watch import Watch
 
+_log = logging.getLogger(__name__)
 _encode_decision = msgspec.json.Encoder().encode
 
 
@@ -48,6 +53,8 @@ class EngineSettings:
 
     controller: ControllerSettings = ControllerSettings()
     local: LocalSettings = LocalSettings()
+    sample_every_s: float = 1.0
+    refresh_every_s: float = 300.0
     seed: int = 0
 
 
@@ -101,6 +108,15 @@ class Engine:
         self._resume(policy, predictor, objective, settings.seed)
         self._thread = threading.Thread(target=self._loop, name="dnaml-engine", daemon=True)
         self._thread.start()
+        self._watch = _watch(self.state, self.backend, settings.sample_every_s)
+        pool = self.controller.pool
+        self._refresher = Refresher(
+            lambda: pool.resources,
+            lambda state: self.post(ev.ResourceRefreshed(at_s=self.now_s(), state=state)),
+            period_s=settings.refresh_every_s,
+            error_rate=pool.error_rate,
+            clock=self.now_s,
+        ).start()
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -140,6 +156,9 @@ class Engine:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """End the loop, kill the workers, close the files, give the lock back."""
+        self._refresher.stop()
+        if self._watch is not None:
+            self._watch.stop()
         self.backend.close()
         self._thread.join(timeout_s)
         for log in (self._payloads, self._outcomes, self._decisions):
@@ -244,6 +263,15 @@ class _Outlet:
 
     def explained(self, command: Explain) -> None:
         self._engine.explained(command)
+
+
+def _watch(state: StateFolder, backend: LocalBackend, every_s: float) -> Watch | None:
+    """Start sampling beside the engine; without a store it goes on without telemetry, and says so."""
+    try:
+        return Watch(state.root, backend.pids, period_s=every_s).start()
+    except StateFolderError as error:
+        _log.warning("no telemetry is kept: %s", error)
+        return None
 
 
 class Clock:
