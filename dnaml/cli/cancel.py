@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import JobId, verb
+from dnaml.cli.verbs import JobId, alone, verb
 from dnaml.core.errors import InputError, StateInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer()
+app = alone()
 _LOOK_EVERY_S = 0.3
 
 

@@ -10,13 +10,11 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 
-app = typer.Typer()
+app = alone()
 
 _EXTRAS = {
     "ray": "ray",

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml demo --seed 7")

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import JobId, verb
+from dnaml.cli.verbs import JobId, alone, verb
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from dnaml.core.plan import Decision
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml explain 3f2a")

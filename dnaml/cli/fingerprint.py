@@ -6,13 +6,13 @@ import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import JobSource, verb
+from dnaml.cli.verbs import JobSource, alone, verb
 
 if TYPE_CHECKING:
     from dnaml.cli.work import Work
     from dnaml.execution.fingerprint import Fingerprint
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml fingerprint dnaml.yaml --budget 5")

@@ -8,9 +8,9 @@ from typing import Annotated, BinaryIO
 import typer
 
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import JobId, verb
+from dnaml.cli.verbs import JobId, alone, verb
 
-app = typer.Typer()
+app = alone()
 _COPY_EVERY_S = 0.2
 _LOOK_EVERY_S = 1.0
 _CHUNK_BYTES = 1 << 20

@@ -49,6 +49,10 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb -> (module of `dnaml.cli` whose `app` it is, its first line of help); imported when it is asked for."""
 
 
+DEFAULTS = {"resources": "ls", "prices": "ls"}
+"""What a family does when only its own name is typed."""
+
+
 class LazyGroup(TyperGroup):
     """Lists every verb from the table above and imports a verb's module only to run it."""
 
@@ -64,6 +68,9 @@ class LazyGroup(TyperGroup):
         name, stub, rest = super().resolve_command(ctx, args)
         if name is None:
             return name, stub, rest
+        only_options = all(word.startswith("-") and word not in ("-h", "--help") for word in rest)
+        if name in DEFAULTS and only_options:
+            rest = [DEFAULTS[name], *rest]
         return name, load_verb(name), rest
 
 

@@ -7,9 +7,9 @@ import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import JobSource, verb
+from dnaml.cli.verbs import JobSource, alone, verb
 
-app = typer.Typer()
+app = alone()
 
 
 class Metric(Enum):

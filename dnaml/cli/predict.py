@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import typer
-
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import JobSource, verb
+from dnaml.cli.verbs import JobSource, alone, verb
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml predict dnaml.yaml --json")

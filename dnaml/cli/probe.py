@@ -7,7 +7,7 @@ import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 from dnaml.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dnaml.core.resource import Resource
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml probe --price 0.20")

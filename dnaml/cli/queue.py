@@ -3,13 +3,11 @@
 import time
 from typing import Any
 
-import typer
-
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml queue")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import JobId, verb
+from dnaml.cli.verbs import JobId, alone, verb
 from dnaml.core.errors import InputError
 
 if TYPE_CHECKING:
     from dnaml.execution.capture import InitialState
     from dnaml.history import History, JobView, Record
 
-app = typer.Typer()
+app = alone()
 
 
 class Env(Enum):

@@ -6,9 +6,9 @@ import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml status   or   dnaml status 3f2a")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnaml.cli.screen import Screen
-from dnaml.cli.verbs import verb
+from dnaml.cli.verbs import alone, verb
 from dnaml.core.errors import InputError
 
 if TYPE_CHECKING:
     from dnaml.cli.outlook import Outlook
     from dnaml.cli.work import Work
 
-app = typer.Typer()
+app = alone()
 
 
 @verb(app, example="dnaml submit dnaml.yaml --follow   or   dnaml submit mypackage.train:fit --dry-run")

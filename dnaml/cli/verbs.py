@@ -33,9 +33,14 @@ def state_folder(given: Path | None) -> Path:
     return given.expanduser().absolute() if given is not None else default_folder().absolute()
 
 
+def alone() -> typer.Typer:
+    """Return the place of a verb that is one command."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
 def family(help_line: str) -> typer.Typer:
     """Return the place of a verb with verbs of its own (`resources ls`)."""
-    return typer.Typer(help=help_line, no_args_is_help=False, pretty_exceptions_enable=False)
+    return typer.Typer(help=help_line, add_completion=False, pretty_exceptions_enable=False)
 
 
 def verb(app: typer.Typer, name: str | None = None, *, example: str) -> Callable[[Verb], Verb]:

@@ -11,6 +11,11 @@ from dnaml.cli.main import ExitCode, main
 from dnaml.core import errors
 
 
+@pytest.fixture(autouse=True)
+def _state(tmp_path, monkeypatch):
+    monkeypatch.setenv("DNAML_STATE", str(tmp_path / "state"))
+
+
 def test_no_arguments_give_the_help(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
@@ -69,6 +74,15 @@ def test_the_state_folder_may_stand_before_or_after_the_verb(tmp_path, capsys):
     for arguments in (["--state", str(tmp_path), "status"], ["status", "--state", str(tmp_path)]):
         assert main(arguments) == 0
         assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_a_family_by_its_own_name_lists_what_there_is(capsys):
+    assert main(["resources", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["prices"]) == 0
+    assert "aws" in capsys.readouterr().out
+    assert main(["prices", "--help"]) == 0
+    assert "import" in capsys.readouterr().out
 
 
 def test_a_reader_that_leaves_early_is_no_error():
