@@ -66,3 +66,19 @@ def test_too_much_to_copy_is_refused(workdir: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match="must be at most 10 bytes"):
         measured_command(["cat"], workdir=workdir, inputs=("in",))
     assert measured_command(["cat"], workdir=workdir, inputs=("in",), pilot=False).outcome is Outcome.NOT_RUN
+
+
+def test_files_and_folders_are_copied_to_where_the_command_runs(
+    workdir: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    files = [(str(workdir / "in"), "in"), (str(workdir / "train.py"), "deep/train.py")]
+    command.run_command([sys.executable, "-c", "open('made', 'w').write('1')"], files, {})
+    assert sorted(path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()) == [
+        "deep/train.py", "in/data", "made",
+    ]  # fmt: skip
+    with pytest.raises(command.CommandFailed, match="ended with code 2"):
+        command.run_command([sys.executable, "-c", "raise SystemExit(2)"], [], {})
+    with pytest.raises(command.CommandFailed, match="No such file"):
+        command.run_command(["./absent"], [], {})
