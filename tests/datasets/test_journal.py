@@ -1,0 +1,328 @@
+"""The journal: every kind of event comes back, the chain goes on after a reopen, and no damage goes unnoticed."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from dnaml.core import events as ev
+from dnaml.core.attempt import AttemptState, Checkpoint, Placement, Stored, Usage
+from dnaml.core.errors import CorruptError, StateFolderError
+from dnaml.core.events import Event
+from dnaml.core.resource import Kind, Resource, ResourceState, Site, UnitType
+from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
+from dnaml.datasets.journal import SqlJournal, decode_event, encode_event, finite, replay_all
+
+JOB = Job(
+    id="a",
+    computation_id="fit",
+    submitted_at_s=1.5,
+    name="naïve \u2603 \x00",
+    units=(1, 4),
+    priority=-3,
+    objective=Objective(cost=2.0),
+    constraints=Constraints(deadline_s=9.0, kinds=(Kind.CPU, Kind.GPU), labels={"zone": "a"}, resource_ids=("r0",)),
+    resilience=Resilience(replicas=2, checkpoint_every_s=0.5, max_restarts=1),
+    idempotency_key="k",
+)
+FIT = Computation(
+    id="fit", kernel="fit", size={"n": 1e6}, demand={"flop": 1e12}, memory_bytes=2**40, checkpointable=True
+)
+RESOURCE = Resource(
+    id="gpu0",
+    kind=Kind.GPU,
+    site=Site.CLOUD,
+    unit_type=UnitType.TENSOR_CORE,
+    slots=2,
+    memory_bytes=80 * 2**30,
+    price_usd_per_h=0.1,
+    spec={"fp64_flop_per_s": 3.3e13},
+    environment={"OMP_NUM_THREADS": "1"},
+)
+PLACEMENT = Placement(job_id="a", resource_id="gpu0", units=2, share=0.5, replica=1, checkpoint_every_s=0.1)
+CHECKPOINT = Checkpoint(id="a/1", attempt_id="a.1", taken_at_s=3.0, progress=0.25, size_bytes=10)
+USAGE = Usage(wall_s=2.0, cpu_s=1.5, blocked_s=0.25, peak_memory_bytes=7, energy_j=3.5, telemetry={"read_bytes": 5.0})
+RESULT = Stored(segment=1, offset=2**40, size_bytes=3, digest="0" * 64)
+EVERY_KIND: tuple[Event, ...] = (
+    ev.Configured(at_s=0.0, policy="matching", model="m-1", objective=Objective(), seed=7, settings={"cores": 2.0}),
+    ev.ResourceUp(at_s=0.1, resource=RESOURCE),
+    ev.ResourceRefreshed(at_s=0.2, state=ResourceState(resource_id="gpu0", at_s=0.2, load=0.5, available=False)),
+    ev.Submitted(at_s=1.5, job=JOB, computation=FIT),
+    ev.Settled(at_s=1.5),
+    ev.AttemptStarted(
+        at_s=2.0, attempt_id="a.1", epoch=1, job_id="a", placement=PLACEMENT, pid=42, log="x.log", log_start=9
+    ),
+    ev.CheckpointSealed(at_s=3.0, attempt_id="a.1", epoch=1, checkpoint=CHECKPOINT),
+    ev.CancelRequested(at_s=3.5, job_id="a", running=True),
+    ev.AttemptEnded(
+        at_s=4.0,
+        attempt_id="a.1",
+        epoch=1,
+        outcome=AttemptState.LOST,
+        usage=USAGE,
+        error='ValueError: "no"\n',
+        result=RESULT,
+        log=(9, 12),
+        began=False,
+    ),
+    ev.ModelChanged(at_s=4.1, model="m-2"),
+    ev.ResourceDown(at_s=4.2, resource_id="gpu0", reason="gone"),
+    ev.Resumed(at_s=5.0),
+    ev.Tick(at_s=6.0),
+    ev.Settled(at_s=1.7e9 + 1 / 3),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def stored(path: Path, *events: Event) -> None:
+    journal = SqlJournal(path)
+    for event in events:
+        journal.append(event)
+    journal.close()
+
+
+def read(path: Path) -> list[Event]:
+    journal = SqlJournal(path, read_only=True)
+    try:
+        return list(replay_all(journal))
+    finally:
+        journal.close()
+
+
+def change(path: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        assert connection.execute(statement, values).rowcount > 0
+    connection.close()
+
+
+@pytest.mark.parametrize("event", EVERY_KIND, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_equal(event):
+    assert decode_event(type(event).__name__, encode_event(event)) == event
+
+
+def test_the_list_above_has_every_kind_of_event():
+    assert {type(event) for event in EVERY_KIND} == set(get_args(Event))
+
+
+def test_events_come_back_in_order_also_while_another_process_writes(path):
+    writer = SqlJournal(path)
+    for event in EVERY_KIND:
+        writer.append(event)
+    assert len(writer) == len(EVERY_KIND)
+    assert read(path) == list(EVERY_KIND)
+    writer.append(ev.Tick(at_s=9.0))
+    assert read(path) == list(EVERY_KIND)
+    writer.close()
+    assert read(path) == [*EVERY_KIND, ev.Tick(at_s=9.0)]
+
+
+def test_what_was_appended_before_settled_survives_a_kill(path):
+    script = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from dnaml.core.events import Settled, Tick; from dnaml.datasets.journal import SqlJournal;"
+        "journal = SqlJournal(Path(sys.argv[1]));"
+        "[journal.append(Tick(at_s=float(i))) for i in range(50)]; journal.append(Settled(at_s=50.0));"
+        "journal.append(Tick(at_s=51.0)); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert ended.returncode == -9
+    assert read(path) == [*(ev.Tick(at_s=float(i)) for i in range(50)), ev.Settled(at_s=50.0)]
+
+
+def test_a_reopened_journal_continues_the_chain(path):
+    for event in EVERY_KIND:
+        stored(path, event)
+    assert read(path) == list(EVERY_KIND)
+    journal = SqlJournal(path)
+    assert len(journal) == len(EVERY_KIND)
+    journal.close()
+
+
+def test_a_path_may_hold_what_means_something_in_an_address(tmp_path):
+    folder = tmp_path / "50% a?b#c&mode=memory"
+    folder.mkdir()
+    stored(folder / "journal.sqlite", ev.Tick(at_s=1.0))
+    assert [file.name for file in folder.iterdir()] == ["journal.sqlite"]
+    assert read(folder / "journal.sqlite") == [ev.Tick(at_s=1.0)]
+
+
+def test_closing_twice_or_flushing_nothing_is_no_error(path):
+    journal = SqlJournal(path)
+    journal.flush()
+    journal.close()
+    journal.close()
+    assert read(path) == []
+
+
+# -- what cannot be used ---------------------------------------------------------------------------------------------
+
+
+def test_reading_needs_a_journal(path):
+    with pytest.raises(StateFolderError, match="there is no journal here"):
+        SqlJournal(path, read_only=True)
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_refused(path):
+    path.write_bytes(b"this is not a database, it only has its name" * 100)
+    with pytest.raises(StateFolderError, match="cannot open the journal: file is not a database"):
+        SqlJournal(path)
+
+
+def test_another_schema_version_is_refused_naming_both(path):
+    stored(path, ev.Tick(at_s=1.0))
+    change(path, "UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+    for read_only in (False, True):
+        with pytest.raises(StateFolderError, match="has schema version 99, this dnaml writes 1"):
+            SqlJournal(path, read_only=read_only)
+
+
+def test_an_event_of_an_unknown_kind_is_refused_by_name():
+    with pytest.raises(CorruptError, match="unknown kind 'Teleported'; this version knows"):
+        decode_event("Teleported", b"{}")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"at_s": "soon"}', b'{"at_s": null}', b"{}", b"\xff\xfe"])
+def test_a_body_that_does_not_fit_its_kind_is_refused(body):
+    with pytest.raises(CorruptError, match="holds a Tick event that does not fit its schema"):
+        decode_event("Tick", body)
+
+
+def test_an_event_that_cannot_be_stored_leaves_no_gap(path):
+    journal = SqlJournal(path)
+    journal.append(ev.Tick(at_s=1.0))
+    with pytest.raises(UnicodeEncodeError):
+        journal.append(ev.ModelChanged(at_s=2.0, model="\ud800"))
+    journal.append(ev.Tick(at_s=3.0))
+    journal.close()
+    assert read(path) == [ev.Tick(at_s=1.0), ev.Tick(at_s=3.0)]
+
+
+# -- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seq", range(1, len(EVERY_KIND) + 1))
+@pytest.mark.parametrize("column", ["kind", "body", "chain"])
+def test_a_changed_byte_in_any_row_is_found(path, seq, column):
+    stored(path, *EVERY_KIND)
+    if column == "chain":
+        change(path, "UPDATE events SET chain = chain + 1 WHERE seq = ?", seq)
+    elif column == "kind":
+        change(path, "UPDATE events SET kind = 'Tick2' WHERE seq = ?", seq)
+    else:
+        body = bytearray(encode_event(EVERY_KIND[seq - 1]))
+        body[seq % len(body)] ^= 1
+        change(path, "UPDATE events SET body = ? WHERE seq = ?", bytes(body), seq)
+    with pytest.raises(CorruptError, match=rf"event {seq} .*breaks the checksum chain"):
+        read(path)
+
+
+@pytest.mark.parametrize("seq", range(1, len(EVERY_KIND) + 1))
+def test_a_deleted_row_is_found_also_the_last(path, seq):
+    stored(path, *EVERY_KIND)
+    change(path, "DELETE FROM events WHERE seq = ?", seq)
+    with pytest.raises(CorruptError, match=r"breaks the checksum chain|ends with event 13, but 14 were stored"):
+        read(path)
+
+
+def test_swapped_rows_are_found(path):
+    stored(path, *EVERY_KIND)
+    for statement in ("SET seq = 99 WHERE seq = 3", "SET seq = 3 WHERE seq = 7", "SET seq = 7 WHERE seq = 99"):
+        change(path, f"UPDATE events {statement}")
+    with pytest.raises(CorruptError, match=r"event 3 .*breaks the checksum chain"):
+        read(path)
+
+
+def test_a_row_that_was_put_in_is_found(path):
+    stored(path, *EVERY_KIND)
+    change(path, "INSERT INTO events SELECT 99, at_s, kind, body, chain FROM events WHERE seq = 2")
+    with pytest.raises(CorruptError, match=r"event 99 .*breaks the checksum chain"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE events SET body = 'text' WHERE seq = 2", "event 2 holds other types"),
+        ("UPDATE events SET kind = x'ff00' WHERE seq = 2", "event 2 holds other types"),
+        ("UPDATE events SET kind = CAST(x'ff00' AS TEXT) WHERE seq = 2", "cannot be read"),
+        ("UPDATE meta SET value = 'many' WHERE key = 'head'", "head cannot be read"),
+    ],
+)
+def test_values_of_other_types_are_found(path, statement, said):
+    stored(path, *EVERY_KIND)
+    change(path, statement)
+    with pytest.raises(CorruptError, match=said):
+        read(path)
+
+
+def test_no_flipped_bit_of_the_file_changes_what_is_read_in_silence(path):
+    stored(path, *EVERY_KIND)
+    whole, found, rng = path.read_bytes(), 0, random.Random(6)
+    places = [i for i, byte in enumerate(whole) if byte]
+    for place in rng.sample(places, 200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert read(path) == list(EVERY_KIND), f"byte {place} was changed and nobody noticed"
+        except (CorruptError, StateFolderError):
+            found += 1
+    assert found > 50
+
+
+# -- a disk that refuses ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on a file system of 256 KiB; skip where none may be mounted."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    made = subprocess.run(command, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no file system can be mounted here: {made.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_reported_and_what_was_stored_stays(small_disk):
+    path = small_disk / "journal.sqlite"
+    journal = SqlJournal(path)
+    kept = []
+
+    def fill() -> None:
+        for i in range(10_000):
+            journal.append(ev.ModelChanged(at_s=float(i), model="x" * 500))
+            journal.append(ev.Settled(at_s=float(i)))
+            kept.append(i)
+
+    with pytest.raises(StateFolderError, match=r"cannot write the journal: .*full"):
+        fill()
+    assert 10 < len(kept) < 1000
+    with pytest.raises(StateFolderError, match="cannot write the journal"):
+        journal.close()
+    assert len(read(path)) == 2 * len(kept)
+
+
+def test_a_disk_that_became_read_only_is_reported(small_disk):
+    path = small_disk / "journal.sqlite"
+    stored(path, *EVERY_KIND)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(StateFolderError, match="cannot open the journal"):
+        SqlJournal(path)
+
+
+def test_numbers_that_json_lacks_are_left_out():
+    assert finite({"a": 1.0, "b": float("nan"), "c": float("inf"), "d": float("-inf")}) == {"a": 1.0}
