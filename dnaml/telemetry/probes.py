@@ -4,7 +4,6 @@ A probe is a small piece of real work of known amount. What the pieces are stand
 module imports nothing heavy and knows no particular probe.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -52,12 +51,12 @@ class Repeat:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How long probing may take: `rounds` repeats of `repeat_s` each by the probe's clock, at most `stretch` times
-    that in elapsed time when others keep the core, and `limit_s` elapsed for everything."""
+    that in elapsed time when others keep the core, and `limit_s` elapsed for all of them, setting up apart."""
 
     rounds: int = 3
     repeat_s: float = 0.03
     stretch: float = 3.0
-    limit_s: float = 3.2
+    limit_s: float = 6.0
 
 
 def measure(step: Step, clock: Clock, repeat_s: float, limit_s: float) -> Repeat:
@@ -77,9 +76,9 @@ def run(probes: Sequence[Probe], pace: Pace = Pace()) -> tuple[dict[str, float],
     Repeats of one probe are separated by a round of all others, so that a burst of foreign load spoils one repeat of
     many probes and not all repeats of one.
     """
-    began_s = time.perf_counter()
     repeats: dict[str, list[Repeat]] = {probe.key: [] for probe in probes}
     with _prepared(probes) as (steps, refused):
+        began_s = time.perf_counter()
         for _ in range(pace.rounds):
             for probe in probes:
                 if probe.key in steps:
@@ -132,6 +131,7 @@ def _quoted(form: Form, amount: float, seconds: float) -> float:
 
 
 def _contention(probes: Sequence[Probe], repeats: Mapping[str, Sequence[Repeat]]) -> dict[str, float]:
-    """Return elapsed over processor time, the median over all repeats on the CPU clock: 1 when alone."""
-    ratios = [r.wall_s / r.cpu_s for p in probes if p.clock is Clock.CPU for r in repeats[p.key] if r.cpu_s > 0]
-    return {"contention": median(ratios)} if ratios and math.isfinite(median(ratios)) else {}
+    """Return elapsed over processor time of all repeats on the CPU clock together: 1 when alone."""
+    on_core = [r for p in probes if p.clock is Clock.CPU for r in repeats[p.key]]
+    cpu_s = sum(r.cpu_s for r in on_core)
+    return {"contention": sum(r.wall_s for r in on_core) / cpu_s} if cpu_s > 0 else {}
