@@ -1,4 +1,7 @@
-"""Kernels of learning: a scikit-learn fit, and a small torch training that checkpoints itself after each step."""
+"""Kernels of learning: a scikit-learn fit, and a small torch training that offers a checkpoint after each step.
+
+Both packages are imported inside the functions.
+"""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any  # Any: the optimiser's state is torch's own affair

@@ -1,4 +1,7 @@
-"""Kernels of the interpreter and of its C libraries: parsing, JSON, patterns, hashing and compression."""
+"""Kernels of the interpreter and of its C libraries: parsing, JSON, patterns, hashing and compression.
+
+Text is written and read in batches, so that time is in proportion to size.
+"""
 
 import hashlib
 import json
