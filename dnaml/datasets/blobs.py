@@ -1,7 +1,7 @@
 """Append-only files of bytes that the engine keeps without reading them: payloads of jobs and results.
 
 A frame is magic, length, CRC-32 and body. One `write` call appends it, so a frame survives SIGKILL once `append`
-returned; a torn frame at the end (power loss) is found by its checksum and left out.
+returned; a torn frame (power loss) is found by its checksum and left out. Reading needs no leave to write.
 """
 
 import hashlib
@@ -30,9 +30,8 @@ class BlobLog:
         self._folder = folder
         self._name = name
         self._lock = threading.Lock()
-        self._segment = max(self.segments(), default=1)
-        self._fd = self._open(self._segment)
-        self._end = os.fstat(self._fd).st_size
+        self._segment, self._end = 1, 0
+        self._fd: int | None = None
         self._readers: dict[int, int] = {}
 
     def segments(self) -> list[int]:
@@ -46,9 +45,11 @@ class BlobLog:
         """
         frame = _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
         with self._lock:
+            if self._fd is None:
+                self._open(max(self.segments(), default=1))
             if self._end + self._pending_bytes >= self._segment_bytes:
                 self._flush()
-                self._roll()
+                self._open(self._segment + 1)
             offset = self._end + self._pending_bytes
             self._pending.append(frame)
             self._pending_bytes += len(frame)
@@ -75,31 +76,24 @@ class BlobLog:
         return body
 
     def frames(self) -> Iterator[tuple[Stored, bytes]]:
-        """Yield every whole frame of every segment in order; a torn one ends its segment."""
+        """Yield every whole frame of every segment in order; torn and damaged ones are left out."""
+        self.flush()
         for segment in self.segments():
-            data = self._path(segment).read_bytes()
-            offset = 0
-            while offset + _HEADER.size <= len(data):
-                magic, length, crc = _HEADER.unpack_from(data, offset)
-                body = data[offset + _HEADER.size : offset + _HEADER.size + length]
-                if magic != _MAGIC or len(body) != length or zlib.crc32(body) != crc:
-                    break
+            for offset, body in _whole_frames(self._path(segment).read_bytes()):
                 digest = hashlib.sha256(body).hexdigest()
-                yield Stored(segment=segment, offset=offset, size_bytes=length, digest=digest), body
-                offset += _HEADER.size + length
-
-    def sync(self) -> None:
-        """Force everything appended so far to the disk (survives power loss)."""
-        os.fsync(self._fd)
+                yield Stored(segment=segment, offset=offset, size_bytes=len(body), digest=digest), body
 
     def close(self) -> None:
         """Write what is pending and close the files."""
         self.flush()
         for fd in (self._fd, *self._readers.values()):
-            os.close(fd)
-        self._readers = {}
+            if fd is not None:
+                os.close(fd)
+        self._fd, self._readers = None, {}
 
     def _flush(self) -> None:
+        if self._fd is None or not self._pending:
+            return
         frames = b"".join(self._pending) if len(self._pending) != 1 else self._pending[0]
         self._pending, self._pending_bytes = [], 0
         try:
@@ -111,22 +105,38 @@ class BlobLog:
             raise StateFolderError(f"{self._path(self._segment)}: cannot store {len(frames)} bytes: {error}") from error
         self._end += len(frames)
 
-    def _roll(self) -> None:
-        os.close(self._fd)
-        self._segment += 1
-        self._fd = self._open(self._segment)
-        self._end = 0
-
     def _path(self, segment: int) -> Path:
         return self._folder / f"{self._name}-{segment:06d}.blobs"
 
-    def _open(self, segment: int) -> int:
-        return os.open(self._path(segment), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _open(self, segment: int) -> None:
+        """Append to a segment from here on."""
+        path = self._path(segment)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateFolderError(f"{path}: cannot be written: {error.strerror}") from error
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd, self._segment, self._end = fd, segment, os.fstat(fd).st_size
 
     def _reader(self, segment: int) -> int:
-        if segment not in self._readers:
-            try:
-                self._readers[segment] = os.open(self._path(segment), os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError as error:
-                raise CorruptError(f"{self._path(segment)} is missing") from error
-        return self._readers[segment]
+        with self._lock:
+            if segment not in self._readers:
+                try:
+                    self._readers[segment] = os.open(self._path(segment), os.O_RDONLY | os.O_CLOEXEC)
+                except FileNotFoundError as error:
+                    raise CorruptError(f"{self._path(segment)} is missing") from error
+            return self._readers[segment]
+
+
+def _whole_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, body) of every frame that passes its checksum; what lies between is skipped."""
+    offset = data.find(_MAGIC)
+    while 0 <= offset <= len(data) - _HEADER.size:
+        _, length, crc = _HEADER.unpack_from(data, offset)
+        end = offset + _HEADER.size + length
+        body = data[offset + _HEADER.size : end]
+        whole = len(body) == length and zlib.crc32(body) == crc
+        if whole:
+            yield offset, body
+        offset = data.find(_MAGIC, end if whole else offset + 1)
