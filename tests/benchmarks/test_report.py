@@ -1,3 +1,5 @@
+"""The one form of a benchmark: when a row passes, what the JSON holds, what the table shows."""
+
 import json
 import subprocess
 import sys

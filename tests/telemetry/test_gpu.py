@@ -1,3 +1,5 @@
+"""GPUs as resources: the right sheet for a name, the board before the sheet."""
+
 import pytest
 
 from dnaml.core.types import Kind, UnitType

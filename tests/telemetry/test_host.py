@@ -1,3 +1,5 @@
+"""Telemetry of this machine: possible values, and nothing for what it does not show."""
+
 import os
 from types import SimpleNamespace
 

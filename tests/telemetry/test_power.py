@@ -1,3 +1,5 @@
+"""Power: a stated model without a sensor, a counter that may wrap with one."""
+
 import itertools
 from types import SimpleNamespace
 

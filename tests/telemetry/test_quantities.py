@@ -1,3 +1,5 @@
+"""Quantities with units: the key says which units may stand behind a number."""
+
 import pytest
 
 from dnaml.core.errors import InputError
