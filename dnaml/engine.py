@@ -3,11 +3,10 @@
 A restart feeds the stored events to a new controller and drops its commands: the journal is the state.
 """
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,16 +16,17 @@ from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
 from dnaml.core.errors import StateFolderError
 from dnaml.core.events import EndJob, Event, Explain, StartAttempt
-from dnaml.core.plan import Decision
 from dnaml.core.protocols import Backend, Policy, Predictor
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.blobs import BlobLog
+from dnaml.datasets.environments import keep_environment
 from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
 from dnaml.datasets.state import StateFolder
 from dnaml.dna.space import similarities
 from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
+from dnaml.execution.environment import current_environment, environment_digest
 from dnaml.execution.local import LocalBackend, LocalSettings
 from dnaml.schedule.controller import Controller
 from dnaml.schedule.planning import ControllerSettings
@@ -98,6 +98,7 @@ class Engine:
             self.state.unlock()
             raise
         self._watcher = watcher
+        keep_environment(self.state.root, environment_digest(), current_environment().to_json())
         self._where: dict[str, Stored] = {}
         self._fresh: dict[tuple[int, int], bytes] = {}
         self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
@@ -179,15 +180,18 @@ class Engine:
                 self._watcher.broke(error)
 
     def _on_event(self, event: Event) -> None:
-        """Write what the events of a moment point at before the journal commits them; at ticks, look for requests."""
+        """Write what the events of a moment point at before the journal commits them."""
         if isinstance(event, ev.Settled):
             self._outcomes.flush()
             self._decisions.flush()
         elif isinstance(event, ev.Tick):
             self._fresh.clear()
-            for path in self.state.inbox.glob("cancel-*"):
-                path.unlink(missing_ok=True)
-                self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
+
+    def look_for_requests(self) -> None:
+        """Take in what other processes asked for through the state folder."""
+        for path in self.state.inbox.glob("cancel-*"):
+            path.unlink(missing_ok=True)
+            self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
 
     def _resume(self, policy: Policy, predictor: Predictor, objective: Objective, seed: int) -> None:
         """Replay the journal, then take in what was accepted but not yet journaled."""
@@ -255,6 +259,9 @@ class _Outlet:
     def store(self, outcome: bytes, digest: str) -> Stored:
         return self._engine.store_outcome(outcome, digest)
 
+    def look_around(self) -> None:
+        self._engine.look_for_requests()
+
     def starting(self, command: StartAttempt) -> bool:
         return self._engine.starting(command)
 
@@ -288,8 +295,3 @@ class Clock:
         """Return the time."""
         return self._base_s + time.monotonic()
 
-
-def decisions(log: BlobLog) -> Iterator[Decision]:
-    """Yield every stored decision."""
-    for _, body in log.frames():
-        yield msgspec.convert(json.loads(body), Decision)

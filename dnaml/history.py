@@ -1,5 +1,6 @@
 """What a state folder tells without an engine: jobs, attempts, decisions, records, logs. Reads only."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,6 @@ from dnaml.schedule.controller import Controller
 
 _initial = msgspec.json.Decoder(InitialState)
 _terminal = msgspec.json.Decoder(TerminalState)
-_decision = msgspec.json.Decoder(Decision)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,7 +121,7 @@ class History:
         log = BlobLog(self.state.blobs, "decisions")
         for _, body in log.frames():
             if job_id.encode() in body:
-                decision = _decision.decode(body)
+                decision = _read_decision(body)
                 newest = decision if decision.job_id == job_id else newest
         log.close()
         if newest is None:
@@ -259,6 +259,15 @@ class _Nobody:
         self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
     ) -> IntArray:
         raise AssertionError("a journal that is read predicts nothing")
+
+
+def _read_decision(body: bytes) -> Decision:
+    """Return a stored decision; JSON has neither NaN nor infinity, null stands for them."""
+    fields = msgspec.json.decode(body)
+    for name in ("cost_usd", "risk", "score"):
+        missing = math.inf if name == "score" else math.nan
+        fields[name] = tuple(missing if value is None else value for value in fields[name])
+    return msgspec.convert(fields, Decision)
 
 
 def request_cancel(folder: Path, job_id: str) -> None:

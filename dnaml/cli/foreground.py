@@ -28,13 +28,11 @@ _SHOWN_CHARACTERS = 2000
 
 def run_to_end(screen: Screen, work: "Work", pool: Sequence[Resource], *, out: BinaryIO | None) -> int:
     """Run one job and return the exit code: 0 when it succeeded. `out` gets what the job writes, as it writes it."""
-    from dnaml.cli.environments import keep_environment
     from dnaml.cli.logs import Tail
 
     with _engine(screen, pool, work) as executor:
         _tell_of_others(screen)
         future = work.submit(executor)
-        keep_environment(screen.state)
         job_id = future.job_id
         screen.note(f"{job_id} PENDING: {work.job.name} is recorded in {screen.state}")
         try:

@@ -113,11 +113,11 @@ def _initial(again: Again) -> "InitialState":
 
 
 def _environments(state: Path, initial: "InitialState") -> Any:  # a pair of Environment, or None
-    from dnaml.cli.environments import kept_environment
-    from dnaml.execution.environment import current_environment
+    from dnaml.datasets.environments import kept_environment
+    from dnaml.execution.environment import current_environment, environment_from_json
 
     was = kept_environment(state, initial.environment)
-    return None if was is None else (was, current_environment())
+    return None if was is None else (environment_from_json(was), current_environment())
 
 
 def _is_environment(told: str) -> bool:
@@ -151,7 +151,6 @@ def _run_and_compare(screen: Screen, again: Again, started: tuple[str, ...], *, 
 
 def _run(screen: Screen, again: Again) -> tuple[str, BaseException | None]:
     """Run the job once more where the scheduler now decides; return its new id and what it raised."""
-    from dnaml.cli.environments import keep_environment
     from dnaml.cli.foreground import error_of, watch
     from dnaml.cli.pool import drivable, known_resources
     from dnaml.client import Executor
@@ -169,7 +168,6 @@ def _run(screen: Screen, again: Again) -> tuple[str, BaseException | None]:
             outputs=again.outputs,
         )
         future = options.submit(again.function, *again.args, **again.kwargs)
-        keep_environment(screen.state)
         watch(screen, future, None)
         return future.job_id, error_of(future)
 
@@ -187,14 +185,15 @@ def _in_fresh_environment(screen: Screen, again: Again, *, rtol: float, atol: fl
     """Build the recorded environment in a virtual environment and repeat there, in a process of its own Python."""
     import subprocess
 
-    from dnaml.cli.environments import kept_environment
-    from dnaml.execution.environment import relevant_variables
+    from dnaml.datasets.environments import kept_environment
+    from dnaml.execution.environment import environment_from_json, relevant_variables
     from dnaml.execution.environment_build import recreate
 
     digest = again.record.initial.environment
-    was = kept_environment(screen.state, digest)
-    if was is None:
+    kept = kept_environment(screen.state, digest)
+    if kept is None:
         raise InputError(f"job {again.view.id}: its environment was not described, so it cannot be built anew")
+    was = environment_from_json(kept)
     made = recreate(was, screen.state / "environments" / digest, say=screen.note)
     others = [one for one in made.local if not one.startswith("dnaml ")]
     if others:

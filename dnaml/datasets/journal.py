@@ -4,9 +4,8 @@ Rows are committed in groups, one transaction for all events of a moment: when S
 before it survives SIGKILL (SQLite WAL, synchronous=NORMAL).
 """
 
-import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
@@ -73,6 +72,7 @@ class SqlJournal:
         self._pending: list[Row] = []
         self._seq = 0
         self._chain = 0
+        self._is_new = False
         if read_only and not path.exists():
             raise StateFolderError(f"{path}: there is no journal here")
         mode = "ro" if read_only else "rwc"
@@ -118,6 +118,8 @@ class SqlJournal:
 
     def replay(self) -> Iterator[Event]:
         """Yield every stored event in order; raise CorruptError at the first that breaks the chain or is missing."""
+        if self._is_new:
+            return
         chain, count, stored_count = 0, 0, self._stored_count()
         for seq, kind, body, stored in self._rows():
             chain = zlib.crc32(body, zlib.crc32(kind.encode(), chain))
@@ -166,6 +168,9 @@ class SqlJournal:
             run("PRAGMA synchronous=NORMAL")
             _metadata.create_all(self._connection)
             run(f"INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}')")
+        elif not sa.inspect(self._connection).has_table("meta"):
+            self._is_new = True  # another process is about to make it: there is nothing yet
+            return
         stored = self._connection.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema_version"))
         if stored != str(SCHEMA_VERSION):
             raise StateFolderError(f"{self._path}: has schema version {stored}, this dnaml writes {SCHEMA_VERSION}")
@@ -175,12 +180,3 @@ class SqlJournal:
         if last is not None:
             self._seq, self._chain = last.seq, last.chain
 
-
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Return the metrics that are finite numbers: JSON has no other, and no sensor means them."""
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
-
-
-def replay_all(journal: SqlJournal) -> Sequence[Event]:
-    """Return every stored event as a list."""
-    return list(journal.replay())

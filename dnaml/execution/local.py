@@ -59,6 +59,10 @@ class Listener(Protocol):
         """Say whether the job may still start (False: its user cancelled it just now)."""
         ...
 
+    def look_around(self) -> None:
+        """Look for what other processes ask; called about once a second."""
+        ...
+
     def ended(self, command: EndJob) -> None:
         """Hand a job's end to whoever waits for it."""
         ...
@@ -137,6 +141,7 @@ class LocalBackend:
                 if time.monotonic() >= next_tick_s:
                     next_tick_s = time.monotonic() + self._settings.tick_every_s
                     self._check_workers()
+                    self._listener.look_around()
                     if self._busy or unsettled:
                         unsettled = True
                         yield Tick(at_s=self._now_s())

@@ -16,7 +16,7 @@ from dnaml.core.errors import CorruptError, StateFolderError
 from dnaml.core.events import Event
 from dnaml.core.resource import Kind, Resource, ResourceState, Site, UnitType
 from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
-from dnaml.datasets.journal import SqlJournal, decode_event, encode_event, finite, replay_all
+from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
 
 JOB = Job(
     id="a",
@@ -93,7 +93,7 @@ def stored(path: Path, *events: Event) -> None:
 def read(path: Path) -> list[Event]:
     journal = SqlJournal(path, read_only=True)
     try:
-        return list(replay_all(journal))
+        return list(journal.replay())
     finally:
         journal.close()
 
@@ -322,7 +322,3 @@ def test_a_disk_that_became_read_only_is_reported(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(StateFolderError, match="cannot open the journal"):
         SqlJournal(path)
-
-
-def test_numbers_that_json_lacks_are_left_out():
-    assert finite({"a": 1.0, "b": float("nan"), "c": float("inf"), "d": float("-inf")}) == {"a": 1.0}
