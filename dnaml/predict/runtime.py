@@ -96,7 +96,10 @@ class RuntimePredictor:
 
         Failed and censored runs teach nothing about runtime. With no usable run the predictor answers by its fallback.
         """
-        self._state = _fitted(load_runs(runs), seed=self.seed)
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):  # small fits: threads that wait for a busy core spin longer than they work
+            self._state = _fitted(load_runs(runs), seed=self.seed)
         return self
 
     def update(self, probes: "RunTable | pd.DataFrame") -> "RuntimePredictor":
