@@ -23,6 +23,7 @@ PRIOR_EVERY = 4  # rounds between two fits of the prior regressions
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 LEAST_NOISE_SD, LEAST_PRIOR_SD = 0.02, 0.02
 WIDEST_PRIOR_SD = 3.0
+FEW, FEW_PRIOR_SD = 2.0, 1.0  # imaginary entities, and their sd, beside fewer than four real ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +50,8 @@ def regress(features: FloatArray, vectors: FloatArray) -> Regression:
     around = vectors - intercept
     spread = np.maximum(around.var(axis=0) * count / max(count - 1, 1), LEAST_PRIOR_SD**2)
     if count < 4 or width == 0:
-        wide = np.minimum(spread * (1 + 2 / max(count, 1)), WIDEST_PRIOR_SD**2)
+        wide = ((around**2).sum(axis=0) + FEW * FEW_PRIOR_SD**2) / (max(count - 1, 0) + FEW)
+        wide = np.minimum(wide, WIDEST_PRIOR_SD**2)
         return Regression(weights=np.zeros((width, vectors.shape[1])), intercept=intercept, variance=wide)
     left, values, right = np.linalg.svd(features - centre, full_matrices=False)
     best, weights = np.full(vectors.shape[1], np.inf), np.zeros((width, vectors.shape[1]))
