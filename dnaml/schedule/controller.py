@@ -113,6 +113,8 @@ class Controller:
     def _on_cancel(self, event: ev.CancelRequested) -> None:
         entry = self.ledger.open.get(event.job_id)
         if entry is None:
+            if event.job_id in self._reopenable:
+                self._reopenable[event.job_id].stop_asked = True
             return
         begun = any(attempt.state is not AttemptState.STARTING for attempt in entry.live.values())
         if not entry.live:

@@ -268,11 +268,12 @@ def test_a_running_job_is_left_alone_unless_running_ones_are_meant_too():
     assert (end.state, end.attempt_id, end.error) == (JobState.CANCELLED, "a.1", "asked to stop")
 
 
-def test_a_job_that_starts_just_now_is_stopped_again_once_it_began():
+@pytest.mark.parametrize("running", [False, True])
+def test_a_job_whose_attempt_is_on_its_way_is_cancelled_and_stopped_again_once_it_began(running):
     desk = Desk()
     desk.up("r0")
     (start,) = starts(desk.submit("a"))
-    assert stops(desk.cancel("a", running=True)) == ["a.1"]
+    assert stops(desk.cancel("a", running=running)) == ["a.1"]
     assert stops(desk.began(start)) == ["a.1"]
     assert ends(desk.ended(start, STOPPED)) == [("a", JobState.CANCELLED)]
     assert desk.said[-1].error == "stopped on request"

@@ -1,5 +1,7 @@
 """After a restart: stored events give the same picture without planning, then the live attempts stand in line again."""
 
+from dataclasses import replace
+
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.events import Command, Event
@@ -144,13 +146,14 @@ def test_starts_of_jobs_nobody_submitted_are_left_out():
 
 def test_a_cancellation_that_met_an_attempt_on_its_way_is_taken_back_when_the_attempt_begins():
     (first,) = attempts("a")
-    for running, final in ((False, JobState.SUCCEEDED), (True, JobState.SUCCEEDED)):
-        cancel = ev.CancelRequested(at_s=1.0, job_id="a", running=running)
-        _, said = recovered(R0, submitted("a"), cancel, started(first, 2.0), ended(first, 3.0, DONE))
-        assert ends(said)[-1] == ("a", final)
     cancel = ev.CancelRequested(at_s=1.0, job_id="a", running=True)
-    _, said = recovered(R0, submitted("a"), cancel, started(first, 2.0), ended(first, 3.0, FAILED, "ValueError"))
-    assert ends(said)[-1] == ("a", JobState.CANCELLED)
+    _, said = recovered(R0, submitted("a"), cancel, started(first, 2.0), ended(first, 3.0, DONE))
+    assert ends(said)[-1] == ("a", JobState.SUCCEEDED)
+    cancel = ev.CancelRequested(at_s=1.0, job_id="a")
+    desk, said = recovered(R0, submitted("a"), cancel, started(first, 2.0))
+    assert desk.controller.ledger.open["a"].state is JobState.RUNNING
+    said = desk.controller.recover(ended(first, 3.0, FAILED, "ValueError"))
+    assert ends(said) == [("a", JobState.CANCELLED)]
 
 
 def test_a_failed_copy_does_not_end_a_job_whose_other_copy_was_on_its_way():
@@ -173,3 +176,28 @@ def test_a_second_restart_finds_the_same_jobs():
     }
     resume(desk)
     assert sorted(where(desk.up("r0", slots=2))) == [("a.3", "r0"), ("b.1", "r0")]
+
+
+def test_a_late_word_of_an_attempt_that_ended_without_beginning_is_refused_as_it_was_then():
+    (first,) = attempts("a")
+    never = ended(first, 1.0, LOST, "its worker died before it began", began=False)
+    desk, said = recovered(R0, submitted("a"), never, started(first, 2.0), ended(first, 3.0, DONE))
+    assert (said, desk.controller.ledger.open["a"].live) == ([], {})
+    cancel = ev.CancelRequested(at_s=0.5, job_id="a", running=True)
+    _, said = recovered(R0, submitted("a"), cancel, never, started(first, 2.0), ended(first, 3.0, DONE))
+    assert ends(said) == [("a", JobState.CANCELLED)]
+
+
+def test_a_start_under_an_epoch_that_its_name_does_not_carry_is_refused():
+    (first,) = attempts("a")
+    desk, _ = recovered(R0, submitted("a"), replace(started(first, 1.0), epoch=7))
+    assert desk.controller.ledger.open["a"].live == {}
+
+
+def test_a_stop_that_reached_a_job_between_its_copies_is_remembered_when_the_second_begins():
+    first, second = attempts("a", copies=2)
+    _, said = recovered(
+        R0, R1, submitted("a", replicas=2), started(first, 1.0), ended(first, 2.0, FAILED, "ValueError"),
+        ev.CancelRequested(at_s=2.5, job_id="a", running=True), started(second, 3.0), ended(second, 4.0, LOST, "gone"),
+    )  # fmt: skip
+    assert ends(said)[-1] == ("a", JobState.CANCELLED)
