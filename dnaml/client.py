@@ -13,28 +13,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from dnaml.core.errors import InputError
-from dnaml.core.events import CancelRequested, EndJob, Explain, ResourceDown, StartAttempt
+from dnaml.core.events import CancelRequested, ResourceDown
 from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.resource import Resource, Site
 from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.state import default_folder
-from dnaml.engine import Engine, EngineSettings, Watcher
+from dnaml.engine import Engine, EngineSettings
 from dnaml.execution import messages, pickling
 from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
 from dnaml.execution.fingerprint.naming import computation_of
-from dnaml.futures import Future
+from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.submission import PLAIN, Call, Chunk, Options, wants_context
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
 
 _encode_json = msgspec.json.Encoder().encode
+if TYPE_CHECKING:
+    from dnaml.history import KeptResults
+
 Accepted = tuple[Job, Computation, messages.Payload]
 _innermost: ContextVar["Executor | None"] = ContextVar("dnaml_executor", default=None)
 
@@ -77,6 +80,7 @@ class Executor(concurrent.futures.Executor):
         self._broken: BaseException | None = None
         self._closed = False
         self._ids = itertools.count(1)
+        self._kept: KeptResults | None = None
         self._prefix = f"{secrets.token_hex(4)}-"
         self.resources = pool
         self._engine = Engine(
@@ -84,7 +88,7 @@ class Executor(concurrent.futures.Executor):
             policy or _default_policy(),
             predictor or _default_predictor(),
             Objective.of(objective),
-            _Watch(self),
+            FutureKeeper(self._futures, self._changed, self._on_broken),
             replace(settings, controller=controller, seed=seed),
         )
         self.state = self._engine.state.root
@@ -196,9 +200,23 @@ class Executor(concurrent.futures.Executor):
         kwargs: dict[str, Any],
         started: InitialState | None = None,
     ) -> Future[T]:
+        if options.cache:
+            function: Callable[..., T] = getattr(fn, "function", fn)
+            started = started or initial_state(function, args, kwargs, inputs=options.inputs)
+            kept = self._kept_results().find(started)
+            if kept is not None:
+                return done_future(*kept, self._changed, self._record)
         future, accepted = self._prepare(options, fn, args, kwargs, started)
         self._hand_over([future], [accepted])
         return future
+
+    def _kept_results(self) -> "KeptResults":
+        """Return what earlier jobs of this state folder ended in."""
+        from dnaml.history import KeptResults
+
+        if self._kept is None:
+            self._kept = KeptResults(self.state)
+        return self._kept
 
     def _hand_over(self, futures: list[Future[Any]], accepted: list[Accepted]) -> None:
         """Give jobs to the engine, all or none."""
@@ -255,6 +273,9 @@ class Executor(concurrent.futures.Executor):
         future._read_record = self._record
         return future, (job, computation, payload)
 
+    def _on_broken(self, error: BaseException) -> None:
+        self._broken = error
+
     def _check_memory(self, computation: Computation) -> None:
         needed = computation.memory_bytes
         if not needed or not self.resources:
@@ -288,47 +309,6 @@ class Executor(concurrent.futures.Executor):
         engine.close()
         if self._temporary:
             shutil.rmtree(self.state, ignore_errors=True)
-
-
-class _Watch(Watcher):
-    """Carries the engine's news to the futures."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._futures = executor._futures
-        self._changed = executor._changed
-        self._executor = weakref.ref(executor)
-
-    def starting(self, command: StartAttempt) -> bool:
-        future = self._futures.get(command.job.id)
-        if future is None:
-            return True  # a job of an earlier process that goes on here
-        goes = future._begin(command.decision)
-        with self._changed:
-            self._changed.notify_all()
-        return goes
-
-    def ended(self, command: EndJob, outcome: bytes | None) -> None:
-        future = self._futures.pop(command.job_id, None)
-        if future is not None:
-            future._end(command, outcome)
-            with self._changed:
-                self._changed.notify_all()
-
-    def explained(self, command: Explain) -> None:
-        future = self._futures.get(command.job_id)
-        if future is not None:
-            future._waits_because = command.reason
-
-    def broke(self, error: BaseException) -> None:
-        executor = self._executor()
-        if executor is not None:
-            executor._broken = error
-        for future in list(self._futures.values()):
-            if not future.done():
-                future.set_exception(error)
-        self._futures.clear()
-        with self._changed:
-            self._changed.notify_all()
 
 
 class Submitter:

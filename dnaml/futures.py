@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dnaml.core.errors import ComputationFailed, ComputationLost, ComputationStopped
-from dnaml.core.events import EndJob
+from dnaml.core.events import EndJob, Explain, StartAttempt
 from dnaml.core.plan import Decision
+from dnaml.engine import Watcher
 from dnaml.execution import messages, pickling
 
 if TYPE_CHECKING:
@@ -165,6 +166,66 @@ class Future(concurrent.futures.Future[T]):
             self.set_running_or_notify_cancel()
         else:
             self.set_exception(_exception(command, outcome))
+
+
+class FutureKeeper(Watcher):
+    """Carries an engine's news to the futures of one executor; `on_broken` hears what ended the loop."""
+
+    def __init__(
+        self,
+        futures: dict[str, Future[Any]],
+        changed: threading.Condition,
+        on_broken: Callable[[BaseException], None],
+    ) -> None:
+        self._futures = futures
+        self._changed = changed
+        self._on_broken = on_broken
+
+    def starting(self, command: StartAttempt) -> bool:
+        """Note the decision; False when the future was cancelled just now."""
+        future = self._futures.get(command.job.id)
+        if future is None:
+            return True  # a job of an earlier process that goes on here
+        goes = future._begin(command.decision)
+        self._tell()
+        return goes
+
+    def ended(self, command: EndJob, outcome: bytes | None) -> None:
+        """Give the job's future its result or error."""
+        future = self._futures.pop(command.job_id, None)
+        if future is not None:
+            future._end(command, outcome)
+            self._tell()
+
+    def explained(self, command: Explain) -> None:
+        """Note why a job waits."""
+        future = self._futures.get(command.job_id)
+        if future is not None:
+            future._waits_because = command.reason
+
+    def broke(self, error: BaseException) -> None:
+        """Give every open future the error that ended the loop."""
+        self._on_broken(error)
+        for future in list(self._futures.values()):
+            if not future.done():
+                future.set_exception(error)
+        self._futures.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def done_future(
+    job_id: str, outcome: bytes, placed: threading.Condition, read_record: "Callable[[str], Record]"
+) -> Future[Any]:  # Any: whatever the earlier job returned
+    """Return the future of a job that succeeded before, with its stored outcome."""
+    future: Future[Any] = Future(job_id, placed, lambda _: None)
+    future._read_record = read_record
+    future.set_running_or_notify_cancel()
+    future.set_result(_Unread(outcome))
+    return future
 
 
 class _Unread:

@@ -146,9 +146,13 @@ class History:
         stored = next((attempt.result for attempt in reversed(view.attempts) if attempt.result is not None), None)
         if stored is None:
             return None
+        return messages.decode_outcome(self.stored_outcome(stored))
+
+    def stored_outcome(self, stored: Stored) -> bytes:
+        """Return the encoded outcome that lies at a place; raise CorruptError when it is damaged."""
         log = BlobLog(self.state.blobs, "outcomes")
         try:
-            return messages.decode_outcome(log.read(stored))
+            return log.read(stored)
         finally:
             log.close()
 
@@ -239,6 +243,45 @@ class History:
             if attempt.state is AttemptState.RUNNING:
                 attempt.state, attempt.error = AttemptState.LOST, "its engine ended"
                 attempt.ended_at_s = event.at_s
+
+
+class KeptResults:
+    """Finds the stored outcome of an earlier job that began in an equal initial state, to be used instead of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._job_ids: dict[str, list[str]] = {}
+        self._read = 0
+
+    def find(self, started: InitialState) -> tuple[str, bytes] | None:
+        """Return (job id, encoded outcome) of the newest such job that succeeded; None where there is none.
+
+        A state with an argument that cannot be compared equals no other.
+        """
+        if not started.comparable:
+            return None
+        self._look()
+        candidates = self._job_ids.get(started.digest, [])
+        if not candidates:
+            return None
+        history = History.read(self._folder)
+        for job_id in reversed(candidates):
+            view = history.jobs.get(job_id)
+            last = view.last if view is not None else None
+            if last is not None and last.state is AttemptState.DONE and last.result is not None:
+                return job_id, history.stored_outcome(last.result)
+        return None
+
+    def _look(self) -> None:
+        """Note the initial states of jobs that came since the last look."""
+        log = BlobLog(StateFolder(self._folder).blobs, "payloads")
+        for position, (_, body) in enumerate(log.frames()):
+            if position >= self._read:
+                payload = messages.decode_payload(body)
+                submitted = msgspec.json.decode(payload.submitted, type=ev.Submitted)
+                self._job_ids.setdefault(_initial.decode(payload.initial).digest, []).append(submitted.job.id)
+                self._read = position + 1
+        log.close()
 
 
 class _Nobody:

@@ -28,6 +28,7 @@ class Options:
     memory_bytes: int | None = None
     computation: Computation | None = None
     divisible: bool = False
+    cache: bool = False
 
     def changed(self, **wanted: Any) -> Self:  # Any: each option has its own type, checked below
         """Return these options with some replaced; raise InputError for an unknown one."""

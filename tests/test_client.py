@@ -285,3 +285,24 @@ def test_what_was_handed_over_ahead_is_taken_back_when_the_attempt_before_it_doe
     assert not blocked.done()
     (tmp_path / "go").touch()
     assert blocked.result(30) == "seen"
+
+
+def test_an_equal_initial_state_may_reuse_the_stored_result(executor, tmp_path):
+    first = executor.submit(work.tells_its_process, str(tmp_path / "a"))
+    assert first.result(30)
+    cached = executor.options(cache=True)
+    again = cached.submit(work.tells_its_process, str(tmp_path / "a"))
+    assert again.done()
+    assert again.result() == first.result()
+    assert again.job_id == first.job_id
+    other = cached.submit(work.tells_its_process, str(tmp_path / "b"))
+    assert other.job_id != first.job_id
+    assert other.result(30)
+
+
+def test_memory_beyond_the_resource_is_the_computations_own_failure(tmp_path):
+    small = Resource(id="small", price_usd_per_h=1.0, memory_bytes=256 << 20)
+    with Executor((small,), state=tmp_path / "state", settings=QUICK) as executor:
+        with pytest.raises((ComputationFailed, MemoryError)):
+            executor.submit(work.fills_memory, 1 << 30).result(60)
+        assert executor.submit(work.double, 2).result(30) == 4

@@ -106,3 +106,15 @@ def brief_unless(folder, name):
         Path(folder, "under-way").touch()
         waits_for(Path(folder, name))
     return "seen"
+
+
+def tells_its_process(name):
+    """Return the process id and the name: differs each time it really runs in another worker."""
+    return (os.getpid(), time.monotonic_ns(), name)
+
+
+def fills_memory(size_bytes):
+    """Take memory and touch all of it."""
+    held = bytearray(size_bytes)
+    held[::4096] = b"x" * len(held[::4096])
+    return len(held)

@@ -37,10 +37,9 @@ class WorkerProcess:
         self.stopping_since_s: float | None = None
         self.heard_at_s = time.monotonic()
         self._reader = messages.FrameReader()
-        memory_bytes = resource.memory_bytes if resource.spec.get("memory_is_limited") else None
         self._containment = Containment.open(
             f"dnaml-{name}",
-            memory_bytes=memory_bytes,
+            memory_bytes=resource.memory_bytes,
             pids=pids,
             cpu_quota_share=resource.cpu_quota_share,
         )
