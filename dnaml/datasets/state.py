@@ -36,8 +36,10 @@ class StateFolder:
             for folder in (self.root, *(self.root / name for name in _FOLDERS)):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = self.root / f".write-{os.getpid()}"
-            probe.write_bytes(b"x" * 4096)
-            probe.unlink()
+            try:
+                probe.write_bytes(b"x" * 4096)
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
             raise StateFolderError(f"state folder {self.root} cannot be written: {reason}") from error
