@@ -21,8 +21,6 @@ def this_machine() -> Resource:
         unit_type=unit,
         slots=cores,
         memory_bytes=int(psutil.virtual_memory().total),
-        latency_s=0.0,
-        startup_s=0.0,
         spec={**processor.clocks(), "cores": float(cores)},
         description=processor.model_name(),
     )
