@@ -1,7 +1,8 @@
 """What one attempt used, measured from inside its worker: CPU, time blocked on I/O, memory, faults, bytes.
 
 A run's own clock is CPU time of the process and its children plus the time the main thread was blocked: neither on a
-core nor waiting for one (Linux tells the run-queue delay in /proc/thread-self/schedstat).
+core nor waiting for one (Linux tells the run-queue delay in /proc/thread-self/schedstat). Peak memory is that of the
+attempt alone: `ru_maxrss` would be the largest ever, that of the process which started this one included.
 """
 
 import os
@@ -16,15 +17,22 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Meter:
-    """Reads the counters of this process; `start` then `stop` around one attempt, from the thread that runs it."""
+    """Reads the counters of this process; `start` then `stop` around one attempt, from the thread that runs it.
 
-    def __init__(self) -> None:
-        self._schedstat = _open("/proc/thread-self/schedstat")
-        self._io = _open("/proc/self/io")
+    What the files below `proc` would tell is left out, or less exact, where a system has none.
+    """
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self._schedstat = _open(f"{proc}/thread-self/schedstat")
+        self._io = _open(f"{proc}/self/io")
+        self._status = _open(f"{proc}/self/status")
+        self._reset = _open(f"{proc}/self/clear_refs", os.O_WRONLY)
         self._before = self._read()
 
     def start(self) -> None:
-        """Remember the counters."""
+        """Remember the counters, and forget the peak of memory so far."""
+        if self._reset is not None:
+            os.write(self._reset, b"5")
         self._before = self._read()
 
     def stop(self) -> Metered:
@@ -48,7 +56,8 @@ class Meter:
         if io0 and io1:
             extra["read_bytes"] = float(io1[0] - io0[0])
             extra["written_bytes"] = float(io1[1] - io0[1])
-        peak_bytes = max(self1.ru_maxrss, children1.ru_maxrss) * _MAXRSS_UNIT
+        children_peak = children1.ru_maxrss if children1.ru_maxrss > children0.ru_maxrss else 0
+        peak_bytes = max(self._peak_bytes(self1), children_peak * _MAXRSS_UNIT)
         return Metered(wall_s, max(cpu_s, thread1 - thread0), blocked_s, peak_bytes, extra)
 
     def _read(
@@ -63,6 +72,12 @@ class Meter:
             self._io_bytes(),
         )
 
+    def _peak_bytes(self, usage: resource.struct_rusage) -> int:
+        if self._status is None:
+            return usage.ru_maxrss * _MAXRSS_UNIT
+        text = os.pread(self._status, 4096, 0)
+        return int(text[text.index(b"VmHWM:") + 6 :].split(None, 1)[0]) * 1024
+
     def _delay_s(self) -> float:
         if self._schedstat is None:
             return 0.0
@@ -76,8 +91,8 @@ class Meter:
         return int(fields[1]), int(fields[3])
 
 
-def _open(path: str) -> int | None:
+def _open(path: str, flags: int = os.O_RDONLY) -> int | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, flags | os.O_CLOEXEC)
     except OSError:
         return None

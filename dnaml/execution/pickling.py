@@ -70,7 +70,9 @@ def _is_settled(function: FunctionType) -> bool:
         return True
     no_globals = not set(function.__code__.co_names) & set(function.__globals__)
     nested = any(isinstance(constant, type(function.__code__)) for constant in function.__code__.co_consts)
-    return no_globals and not nested and function.__closure__ is None and not function.__kwdefaults__
+    carried = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *function.__dict__.values())
+    unchanging = all(type(value) in _PLAIN for value in carried)
+    return no_globals and not nested and function.__closure__ is None and unchanging
 
 
 def loads(body: bytes) -> Any:  # Any: whatever was pickled
