@@ -30,9 +30,19 @@ class _Dna:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResourceDNA(_Dna):
-    """What a resource supplies: float32 [32]; slots 0-15 are interpretable, 16-31 learned (NaN until a model is)."""
+    """What a resource supplies: float32 [32]; slots 0-15 are interpretable, 16-31 learned (NaN until a model is).
+
+    >>> import numpy as np, dnaml
+    >>> dnaml.ResourceDNA(owner_id="cpu0", vector=np.zeros(32, np.float32), version="raw-1").vector.shape
+    (32,)
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComputationDNA(_Dna):
-    """What a computation demands, mirrored: slot i is the demand for what slot i of ResourceDNA supplies."""
+    """What a computation demands, mirrored: slot i is the demand for what slot i of ResourceDNA supplies.
+
+    >>> import numpy as np, dnaml
+    >>> dnaml.ComputationDNA(owner_id="fit", vector=np.zeros(32, np.float32), version="raw-1").runs
+    0
+    """

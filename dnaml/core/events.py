@@ -77,7 +77,10 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """Says that a worker began an attempt, where and for whom (a replay needs no plan to know); its output goes to `log` from byte `log_start` on."""
+    """Says that a worker began an attempt, where and for whom: a replay needs no plan to know.
+
+    Its output goes to `log` from byte `log_start` on.
+    """
 
     at_s: float
     attempt_id: str

@@ -21,7 +21,8 @@ class Problem:
 
     Shapes: `jobs` J, `resources` R, `free_in_s` [R] seconds until each resource can start its next placement,
     `prediction` arrays [J, R, ...] with row j for job j, `similarity` [J, R] of the raw DNA or None.
-    `running` are the attempts now on resources. `budget` counts solver steps, never seconds: a replay must decide alike.
+    `running` are the attempts now on resources. `budget` counts solver steps, never seconds: a replay must
+    decide alike.
     """
 
     at_s: float

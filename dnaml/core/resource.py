@@ -52,6 +52,10 @@ class Resource:
     `domain` names what fails together (a host, a zone); resources of one domain on this machine share its cores.
     `spec` holds every other measured or declared number, unit at the end of its name (`fp64_flop_per_s`,
     `clock_average_hz`, ...); DNA is made from it. `environment` is set in worker processes of a local resource.
+
+    >>> import dnaml
+    >>> dnaml.Resource(id="gpu0", price_usd_per_h=1.2, spec={"fp32_flop_per_s": 1.9e13}).memory_bytes is None
+    True
     """
 
     id: str

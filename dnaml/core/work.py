@@ -13,7 +13,8 @@ from dnaml.core.resource import Kind
 class Objective:
     """Weights of what is minimised: any non-negative numbers, used after division by their sum.
 
-    >>> Objective(cost=3, latency=1, resilience=0).shares()
+    >>> import dnaml
+    >>> dnaml.Objective(cost=3, latency=1, resilience=0).shares()
     (0.75, 0.25, 0.0, 0.0)
     """
 
@@ -60,7 +61,12 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
-    """Limits that a placement must keep; None means no limit. Times count from submission."""
+    """Limits that a placement must keep; None means no limit. Times count from submission.
+
+    >>> import dnaml
+    >>> dnaml.Constraints(deadline_s=3600, max_cost_usd=0.5).deadline_s
+    3600
+    """
 
     deadline_s: float | None = None
     max_cost_usd: float | None = None
@@ -79,7 +85,12 @@ class Constraints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resilience:
-    """How hard to protect a job: copies, checkpoints and restarts after its own failures."""
+    """How hard to protect a job: copies, checkpoints and restarts after its own failures.
+
+    >>> import dnaml
+    >>> dnaml.Resilience(replicas=2, max_restarts=1).checkpoint
+    True
+    """
 
     replicas: int = 1
     checkpoint: bool = True
@@ -102,6 +113,10 @@ class Computation:
 
     `size` holds the size and context features of a run (`s_*` columns, without prefix), `demand` what its
     fingerprint measured or its author declared (`c_*` columns, without prefix); a missing key is unknown.
+
+    >>> import dnaml
+    >>> dnaml.Computation(id="fit-1000", kernel="fit", size={"rows": 1000}).size["rows"]
+    1000
     """
 
     id: str

@@ -179,4 +179,3 @@ class SqlJournal:
         ).first()
         if last is not None:
             self._seq, self._chain = last.seq, last.chain
-

@@ -40,7 +40,14 @@ class Hold(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunTable:
-    """Holds runs that passed the border, and beside them those that did not with the reason in column `why`."""
+    """Holds runs that passed the border, and beside them those that did not with the reason in column `why`.
+
+    >>> import dnaml, pandas as pd
+    >>> runs = pd.DataFrame({"resource_id": ["a", "b"], "computation_id": ["f", "f"], "runtime_s": [1.0, -2.0]})
+    >>> table = dnaml.RunTable.from_frame(runs)
+    >>> len(table), len(table.set_aside)
+    (1, 1)
+    """
 
     frame: "pd.DataFrame"
     set_aside: "pd.DataFrame"
@@ -105,6 +112,10 @@ def load_runs(source: "str | Path | pd.DataFrame | RunTable | Sequence[Run]") ->
     """Return a run table from a parquet or CSV file, a DataFrame, runs, or a table itself.
 
     Rows that cannot be true (runtime missing, infinite, zero, negative or absurd; no id) are set aside and counted.
+
+    >>> import dnaml, pandas as pd
+    >>> len(dnaml.load_runs(pd.DataFrame({"resource_id": ["a"], "computation_id": ["f"], "runtime_s": [1.0]})))
+    1
     """
     import pandas as pd
 

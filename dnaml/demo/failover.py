@@ -33,7 +33,7 @@ class Failover:
 
 
 def lose_a_worker(executor: Executor, *, seed: int) -> Failover:
-    """Start a training among other work, kill its worker by SIGKILL after some checkpoints, and wait for all results."""
+    """Start a training among other work, kill its worker after some checkpoints, and wait for all results."""
     kernel = KERNELS["train_mlp"]
     resilience = Resilience(checkpoint_every_s=CHECKPOINT_EVERY_S)
     training_options = Options(name="training", resilience=resilience, computation=kernel.computation(TRAINING_STEPS))

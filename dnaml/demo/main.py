@@ -240,8 +240,8 @@ def _fail(executor: Executor, findings: Findings, stage: Stage) -> None:
     (shown,) = stage.run("losing a worker", steps(), 1)
     findings.failover = shown
     stage.console.print(
-        f"Killed the worker of {shown.killed}: noticed after {shown.detect_s * 1000:.0f} ms, resumed on {shown.went_on} "
-        f"at {shown.resumed_at:.0%} from its checkpoint, {shown.redone_s:.2f} s redone, "
+        f"Killed the worker of {shown.killed}: noticed after {shown.detect_s * 1000:.0f} ms, "
+        f"resumed on {shown.went_on} at {shown.resumed_at:.0%} from its checkpoint, {shown.redone_s:.2f} s redone, "
         f"{shown.lost} lost, {shown.duplicated} committed twice."
     )
 

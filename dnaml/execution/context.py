@@ -31,7 +31,8 @@ class StopFlag(Protocol):
 class Context:
     """Gives a computation its newest checkpoint, takes new ones, and says when to stop.
 
-    >>> def total(n: int, *, context: Context) -> int:
+    >>> import dnaml
+    >>> def total(n: int, *, context: dnaml.Context) -> int:
     ...     start, so_far = context.restore(default=(0, 0))
     ...     for i in range(start, n):
     ...         so_far += i
@@ -39,7 +40,7 @@ class Context:
     ...         if context.should_stop():
     ...             break
     ...     return so_far
-    >>> total(5, context=Context.plain())
+    >>> total(5, context=dnaml.Context.plain())
     10
 
     State may be anything: nested dicts, lists and tuples of plain values, numpy arrays, torch tensors, state_dicts;

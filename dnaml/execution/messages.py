@@ -99,7 +99,7 @@ FromEngine = Begin | Stop
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_worker = msgspec.msgpack.Decoder(FromWorker)
-_from_engine = msgspec.msgpack.Decoder(FromEngine)
+_from_engine: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
 _payload = msgspec.msgpack.Decoder(Payload)
 _outcome = msgspec.msgpack.Decoder(Outcome)
 
@@ -126,7 +126,8 @@ def decode_from_worker(body: bytes) -> FromWorker:
 
 def decode_from_engine(body: bytes) -> FromEngine:
     """Return what the engine said."""
-    return _from_engine.decode(body)
+    message: FromEngine = _from_engine.decode(body)
+    return message
 
 
 def framed(body: bytes) -> bytes:

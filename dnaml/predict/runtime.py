@@ -81,9 +81,9 @@ _CLASSES: dict[str, type] = {
 class RuntimePredictor:
     """Predicts runtimes with their uncertainty for any pair of computation and resource, known or not.
 
-    >>> import pandas as pd
+    >>> import dnaml, pandas as pd
     >>> runs = pd.DataFrame({"resource_id": ["a", "b"], "computation_id": ["f", "f"], "runtime_s": [1.0, 2.0]})
-    >>> list(RuntimePredictor(seed=0).fit(runs).predict(runs).columns)
+    >>> list(dnaml.RuntimePredictor(seed=0).fit(runs).predict(runs).columns)
     ['runtime_s', 'runtime_s_p10', 'runtime_s_p90', 'path']
     """
 

@@ -24,10 +24,11 @@ class Controller:
         policy: Policy,
         predictor: Predictor,
         objective: Objective,
-        settings: ControllerSettings = ControllerSettings(),
+        settings: ControllerSettings | None = None,
         seed: int = 0,
         similar: Similar | None = None,
     ) -> None:
+        settings = settings or ControllerSettings()
         self.settings = settings
         self.ledger = Ledger()
         self.pool = Pool(dict(settings.cores), own_clocks=settings.own_clocks)

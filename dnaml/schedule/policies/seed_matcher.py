@@ -7,9 +7,9 @@ resources say of themselves, price by the hour and seconds to the control node: 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 from functools import lru_cache
 from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
