@@ -30,15 +30,14 @@ Runtime = Callable[[StartAttempt], float]
 class _Running:
     command: StartAttempt
     started_at_s: float
-    runtime_s: float
-    start_progress: float
+    began: bool = False
 
 
 class SimulatedBackend:
     """Advances time from event to event. `runtime_s` gives the full runtime of an attempt on its resource in seconds.
 
     `failures` maps an attempt id to the error with which it ends (at its full runtime); `startup_s` is charged before
-    each start; `tick_every_s` adds a Tick at that period while anything is in flight.
+    each start; `tick_every_s` adds a Tick at that period while an attempt is in flight.
     """
 
     def __init__(
@@ -74,14 +73,15 @@ class SimulatedBackend:
 
     def events(self) -> Iterator[Event]:
         """Yield events in time order; every moment ends with Settled; ends when nothing is left."""
-        next_tick_s = None
+        ticked_s = float("-inf")
         while self._heap:
-            self.now_s = max(self.now_s, self._heap[0][0])
-            if self._tick_every_s is not None:
-                next_tick_s = self.now_s if next_tick_s is None else next_tick_s
-                if next_tick_s <= self.now_s:
-                    yield Tick(at_s=self.now_s)
-                    next_tick_s = self.now_s + self._tick_every_s
+            next_s = self._heap[0][0]
+            if self._tick_every_s is not None and self._running:
+                next_s = min(next_s, ticked_s + self._tick_every_s)
+            self.now_s = max(self.now_s, next_s)
+            if self._tick_every_s is not None and self._running and self.now_s - ticked_s >= self._tick_every_s:
+                ticked_s = self.now_s
+                yield Tick(at_s=self.now_s)
             while self._heap and self._heap[0][0] <= self.now_s:
                 event = heapq.heappop(self._heap)[2]
                 if self._is_due(event):
@@ -95,7 +95,7 @@ class SimulatedBackend:
         progress = command.checkpoint.progress if command.checkpoint else 0.0
         start_s = self.now_s + self._startup_s
         runtime_s = self._runtime_s(command)
-        self._running[attempt.id] = _Running(command, start_s, runtime_s, progress)
+        self._running[attempt.id] = _Running(command, start_s)
         self.post(
             AttemptStarted(
                 at_s=start_s,
@@ -111,9 +111,8 @@ class SimulatedBackend:
             for step in range(1, int(remaining_s / every_s) + 1):
                 self._seal(command, start_s + step * every_s, progress + step * every_s / runtime_s)
         error = self._failures.get(attempt.id)
-        self._end_at(
-            start_s + remaining_s, command, AttemptState.FAILED if error else AttemptState.DONE, remaining_s, error
-        )
+        outcome = AttemptState.FAILED if error else AttemptState.DONE
+        self._end_at(start_s + remaining_s, command, outcome, remaining_s, error)
 
     def _seal(self, command: StartAttempt, at_s: float, progress: float) -> None:
         if progress >= 1.0:
@@ -129,7 +128,14 @@ class SimulatedBackend:
         self.post(CheckpointSealed(at_s=at_s, attempt_id=attempt.id, epoch=attempt.epoch, checkpoint=checkpoint))
 
     def _end_at(
-        self, at_s: float, command: StartAttempt, outcome: AttemptState, wall_s: float, error: str | None
+        self,
+        at_s: float,
+        command: StartAttempt,
+        outcome: AttemptState,
+        wall_s: float,
+        error: str | None,
+        *,
+        began: bool = True,
     ) -> None:
         attempt = command.attempt
         self.post(
@@ -140,6 +146,7 @@ class SimulatedBackend:
                 outcome=outcome,
                 usage=Usage(wall_s=wall_s),
                 error=error,
+                began=began,
             )
         )
 
@@ -150,21 +157,23 @@ class SimulatedBackend:
                 return True
             return self._running.pop(event.attempt_id, None) is not None
         if isinstance(event, AttemptStarted | CheckpointSealed):
-            return event.attempt_id in self._running
+            running = self._running.get(event.attempt_id)
+            if running is None:
+                return False
+            running.began = True
         return True
 
     def _stop(self, command: StopAttempt) -> None:
         running = self._running.pop(command.attempt_id, None)
         if running is not None:
-            began = running.started_at_s <= self.now_s
-            outcome = AttemptState.STOPPED if began else AttemptState.CANCELLED
-            self._end_at(
-                self.now_s, running.command, outcome, max(0.0, self.now_s - running.started_at_s), command.reason
-            )
+            self._cut(running, AttemptState.STOPPED if running.began else AttemptState.CANCELLED, command.reason)
 
     def _lose(self, event: ResourceDown) -> None:
         for attempt_id, running in list(self._running.items()):
             if running.command.attempt.placement.resource_id == event.resource_id:
                 del self._running[attempt_id]
-                elapsed_s = max(0.0, self.now_s - running.started_at_s)
-                self._end_at(self.now_s, running.command, AttemptState.LOST, elapsed_s, event.reason)
+                self._cut(running, AttemptState.LOST, event.reason)
+
+    def _cut(self, running: _Running, outcome: AttemptState, reason: str) -> None:
+        elapsed_s = max(0.0, self.now_s - running.started_at_s)
+        self._end_at(self.now_s, running.command, outcome, elapsed_s, reason, began=running.began)
