@@ -17,6 +17,7 @@ QUANTILE_LEVELS: FloatArray = np.array(LEVELS)
 # Standard normal quantiles at QUANTILE_LEVELS.
 NORMAL: FloatArray = np.array([-1.6448536, -1.2815516, -0.6744898, 0.0, 0.6744898, 1.2815516, 1.6448536])
 SHORTEST_S, LONGEST_S = 1e-9, 1e12
+SMALLEST_USD = 1e-100
 
 
 def lognormal_quantiles(mean: FloatArray, sd: FloatArray) -> FloatArray:
@@ -95,7 +96,7 @@ def shortlisted(answer: Prediction, objective: Objective, k: int) -> IntArray:
     time_s, cost_usd = (q.values[0, :, len(q.levels) // 2] for q in (answer.runtime_s, answer.cost_usd))
     share_cost, share_latency, *_ = objective.shares()
     priced = np.isfinite(cost_usd) & (cost_usd > 0)
-    least_usd = cost_usd[priced].min() if priced.any() else 1.0
+    least_usd = max(cost_usd[priced].min(), SMALLEST_USD) if priced.any() else 1.0
     score = (share_latency + 1e-6) * time_s / time_s.min() + share_cost * np.where(priced, cost_usd / least_usd, 0.0)
     score = np.where(answer.feasible[0], score, np.inf)
     best = np.argsort(score, kind="stable")[:k]

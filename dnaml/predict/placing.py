@@ -63,6 +63,8 @@ class LivePredictor:
     _kept: dict[tuple[int, ...], KeptAnswers] = field(default_factory=dict, repr=False)
     _posteriors: dict[str, Posterior] = field(default_factory=dict, repr=False)
     _expected: dict[tuple[Bucket, str, str], float] = field(default_factory=dict, repr=False)
+    _said: dict[Key, FloatArray] = field(default_factory=dict, repr=False)  # by the model, [Q] per pair
+    _asked: dict[str, Resource] = field(default_factory=dict, repr=False)
 
     @property
     def version(self) -> str:
@@ -72,6 +74,8 @@ class LivePredictor:
     def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
         """Return quantiles [C, R, Q] of runtime and cost; equal computations are computed once and kept."""
         kept = self._answers(resources)
+        if self.model is not None:
+            self._ask(computations, resources)
         index, kernels, rows = kept.index, self.history.kernels, []
         for c in computations:
             known = kernels.get(c.kernel) if self.model is None else None
@@ -105,6 +109,8 @@ class LivePredictor:
             learns_at=learns_at,
             _posteriors=posteriors,
             _expected=self._expected,
+            _said=self._said,
+            _asked=self._asked,
         )
 
     def shortlist(
@@ -159,7 +165,8 @@ class LivePredictor:
     def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
         """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""
         assert self.model is not None
-        values: FloatArray = self.model.pair_quantiles([computation], kept.resources)[0]
+        self._ask([computation], kept.resources)
+        values = np.array([self._said[_pair(computation, resource)] for resource in kept.resources])
         middle = np.log(values[:, values.shape[1] // 2])
         if len(self._expected) > MOST_EXPECTED:
             self._expected.clear()
@@ -171,6 +178,26 @@ class LivePredictor:
         ratio = np.minimum(sd / before, WIDEST_RATIO)
         moved = middle[:, None] + mean[:, None] + (np.log(values) - middle[:, None]) * ratio[:, None]
         return np.asarray(np.exp(moved), dtype=np.float64)
+
+    def _ask(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> None:
+        """Ask the model once for every pair that it was never asked about; what it said holds for all updates."""
+        assert self.model is not None
+        for resource in resources:
+            known = self._asked.get(resource.id)
+            if known is not resource:
+                if known is not None and known != resource:
+                    self._said.clear()  # it was described anew: what was said of it holds no longer
+                self._asked[resource.id] = resource
+        new = {c.id: c for c in computations if any(_pair(c, r) not in self._said for r in resources)}
+        if not new:
+            return
+        if len(self._said) > MOST_EXPECTED:
+            self._said.clear()
+            new = {c.id: c for c in computations}
+        values = self.model.pair_quantiles(list(new.values()), resources)
+        for row, computation in zip(values, new.values(), strict=True):
+            for quantiles, resource in zip(row, resources, strict=True):
+                self._said[_pair(computation, resource)] = quantiles
 
     def _guess(self, kept: KeptAnswers, computation: Computation) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd [R] of ln T for a kernel that never ran."""
@@ -215,3 +242,8 @@ class LivePredictor:
                 self._expected[key] = float(np.log(values[len(values) // 2]))
             expected.append(self._expected[key])
         return expected
+
+
+def _pair(computation: Computation, resource: Resource) -> Key:
+    """Return what identifies a pair to the model, exact sizes included."""
+    return (computation.id, *computation.size.items(), resource.id)

@@ -22,7 +22,7 @@ FEWEST_GROUPS = 4  # on a side, to hide some of it
 MOST_ASKED = 3000  # rows asked per replay
 HIDDEN_SHARE = 1 / 3  # of pairs, and of runs of pairs that ran again
 CLIP = 1.5  # an error beyond a factor of 4.5 counts no more
-SHARPNESS = 0.12  # an expert whose loss is this share above the best has e times less weight
+SHARPNESS = 0.06  # an expert whose loss is this share above the best has e times less weight
 BORROWED = 40.0  # errors that a group borrows from all groups of its kind
 
 

@@ -1,3 +1,5 @@
+"""Run tables: what is set aside, what is read, and splits that cannot leak."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Means, boosting and neighbours on a table whose truth is known."""
+
 import numpy as np
 import pytest
 

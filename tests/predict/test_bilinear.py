@@ -1,3 +1,5 @@
+"""Effects and interactions on a table whose truth is known, and their exact updates."""
+
 import numpy as np
 import pytest
 

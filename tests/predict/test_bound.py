@@ -1,3 +1,5 @@
+"""Physical bounds and what specs say of speed."""
+
 import math
 
 import numpy as np

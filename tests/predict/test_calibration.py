@@ -1,3 +1,5 @@
+"""Conformal intervals: finite-sample coverage and back-off of small groups."""
+
 import numpy as np
 import pytest
 

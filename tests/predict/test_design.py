@@ -1,3 +1,5 @@
+"""How columns become arrays, and what becomes of values nobody has seen."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Which experts a table gets, what kind a query is, and how answers blend."""
+
 import numpy as np
 import pytest
 

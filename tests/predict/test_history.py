@@ -1,3 +1,5 @@
+"""Cells of runs: bounded, robust, forgetful, and copied on write."""
+
 import math
 
 import numpy as np

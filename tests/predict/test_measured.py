@@ -1,3 +1,5 @@
+"""The oracle of measured medians and its noisy sister."""
+
 import numpy as np
 import pytest
 

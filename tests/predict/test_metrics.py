@@ -1,3 +1,5 @@
+"""Measures of error, coverage, order and regret by hand-made numbers."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The fitted model: noise, leaning on own runs, quantiles, updates."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Costs, fit, hazard and the shortlist."""
+
 import math
 from types import SimpleNamespace
 

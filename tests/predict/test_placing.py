@@ -1,3 +1,5 @@
+"""The live predictor: fallback, learning, models, purity and speed."""
+
 import time
 from dataclasses import replace
 

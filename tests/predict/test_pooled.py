@@ -1,3 +1,5 @@
+"""The pooled Gaussian model against its textbook form."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Kept answers: order, paths, and bounds on what is kept."""
+
 import numpy as np
 
 from dnaml.core.prediction import LEVELS

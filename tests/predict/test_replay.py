@@ -1,3 +1,5 @@
+"""Replays of service on training rows, and the weights that follow."""
+
 from dataclasses import replace
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Trees walked by numpy against scikit-learn's own answer."""
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_the_walk_gives_what_scikit_learn_gives_missing_values_included(seed, mo
     monkeypatch.setattr(
         HistGradientBoostingRegressor, "fit", lambda self, *args: fitted.append(original(self, *args)) or fitted[-1]
     )
-    trees = boost(features, target, trees=40, seed=seed)
+    trees = boost(features, target, seed=seed)
     asked = rng.normal(size=(ROWS_AT_ONCE + 10, 5))
     asked[rng.random(asked.shape) < 0.1] = np.nan
     np.testing.assert_allclose(trees.predict(asked), fitted[0].predict(asked), atol=1e-9)
@@ -25,7 +27,7 @@ def test_the_walk_gives_what_scikit_learn_gives_missing_values_included(seed, mo
 
 
 def test_no_rows_give_no_answers_and_few_rows_a_small_tree():
-    trees = boost(np.arange(6.0)[:, None], np.array([0.0, 0, 0, 1, 1, 1]), trees=60)
+    trees = boost(np.arange(6.0)[:, None], np.array([0.0, 0, 0, 1, 1, 1]))
     assert trees.predict(np.empty((0, 1))).shape == (0,)
     low, high = trees.predict(np.array([[0.0], [5.0]]))
     assert low < 0.3 < 0.7 < high

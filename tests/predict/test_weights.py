@@ -1,3 +1,5 @@
+"""Model folders: what is stored, and what is refused before it is parsed."""
+
 import json
 import pickle
 from dataclasses import dataclass
