@@ -166,9 +166,11 @@ class SqlJournal:
         if not read_only:
             run("PRAGMA journal_mode=WAL")
             run("PRAGMA synchronous=NORMAL")
+            run("BEGIN IMMEDIATE")
             _metadata.create_all(self._connection)
             run(f"INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}')")
-        elif not sa.inspect(self._connection).has_table("meta"):
+            run("COMMIT")
+        elif not sa.inspect(self._connection).get_table_names():
             self._is_new = True  # another process is about to make it: there is nothing yet
             return
         stored = self._connection.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema_version"))
