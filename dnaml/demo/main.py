@@ -33,7 +33,7 @@ NEVER_RUN_SHARE = 1 / 3
 HELD_BACK_SHARE = 0.25
 REPEATS = 2
 PER_KERNEL = 4
-PRICE_OF_SCORE_1_USD_PER_H = 0.05
+PRICE_OF_SCORE_1_USD_PER_H = 1.0
 SIMPLE = ("random", "round_robin", "cheapest", "highest_clock")
 DNAML, ORACLE, SEED_MATCHER = "dnaml", "oracle", "seed_matcher"
 
@@ -216,7 +216,7 @@ def _all_runs(executor: Executor) -> list[Run]:
 def policy_table(preset: str, rows: dict[str, dict[str, float]]) -> Table:
     """Return what each policy reached under a preset, with the ratio of dnaml's objective to it."""
     table = Table(title=f"{preset}: the same batch under every policy (times on the resources' own clocks)")
-    for column in ("policy", "mean JCT s", "makespan s", "cost USD", "objective", "dnaml / it", "wall s"):
+    for column in ("policy", "mean JCT s", "makespan s", "USD", "objective", "dnaml / it", "wall s"):
         table.add_column(column, justify="left" if column == "policy" else "right")
     own = rows[DNAML]["objective"]
     for name, row in sorted(rows.items(), key=lambda item: item[1]["objective"]):
@@ -224,7 +224,7 @@ def policy_table(preset: str, rows: dict[str, dict[str, float]]) -> Table:
             name,
             f"{row['mean_jct_s']:.3f}",
             f"{row['makespan_s']:.3f}",
-            f"{row['cost_usd']:.3e}",
+            f"{row['cost_usd']:.5f}",
             f"{row['objective']:.3f}",
             f"{own / row['objective']:.3f}",
             f"{row['wall_s']:.1f}",

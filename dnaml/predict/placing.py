@@ -188,14 +188,14 @@ class LivePredictor:
                 if known is not None and known != resource:
                     self._said.clear()  # it was described anew: what was said of it holds no longer
                 self._asked[resource.id] = resource
-        new = {c.id: c for c in computations if any(_pair(c, r) not in self._said for r in resources)}
+        new = [c for c in computations if any(_pair(c, r) not in self._said for r in resources)]
         if not new:
             return
         if len(self._said) > MOST_EXPECTED:
             self._said.clear()
-            new = {c.id: c for c in computations}
-        values = self.model.pair_quantiles(list(new.values()), resources)
-        for row, computation in zip(values, new.values(), strict=True):
+            new = list(computations)
+        values = self.model.pair_quantiles(new, resources)
+        for row, computation in zip(values, new, strict=True):
             for quantiles, resource in zip(row, resources, strict=True):
                 self._said[_pair(computation, resource)] = quantiles
 
@@ -245,5 +245,5 @@ class LivePredictor:
 
 
 def _pair(computation: Computation, resource: Resource) -> Key:
-    """Return what identifies a pair to the model, exact sizes included."""
-    return (computation.id, *computation.size.items(), resource.id)
+    """Return what identifies a pair to the model: all that the model may look at of the computation."""
+    return (computation.id, computation.kernel, *computation.size.items(), *computation.demand.items(), resource.id)
