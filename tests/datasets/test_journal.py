@@ -273,7 +273,7 @@ def test_a_journal_that_another_process_is_about_to_make_reads_as_empty(path):
 def test_a_table_whose_name_was_damaged_is_not_taken_for_a_new_journal(path, name):
     stored(path, *EVERY_KIND)
     path.write_bytes(path.read_bytes().replace(name.encode(), name[:-1].encode() + b"_"))
-    with pytest.raises((CorruptError, StateFolderError), match="no such table|malformed"):
+    with pytest.raises((CorruptError, StateFolderError), match=r"no such table|malformed"):
         read(path)
 
 
