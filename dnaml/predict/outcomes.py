@@ -46,7 +46,8 @@ def fits(computations: Sequence[Computation], resources: Sequence[Resource]) -> 
 class Hazard:
     """Estimates the rate at which each resource is lost: Gamma-Poisson, `(losses + a) / (hours + b)` per hour.
 
-    Only a run that says so (`lost`) counts as a loss: a censored one may as well have been stopped on request.
+    A run that is both failed and censored was lost with its resource; one that is only censored was stopped on
+    request or went on from a checkpoint, one that is only failed ended by its own doing.
     """
 
     prior_losses: float = 0.02
@@ -60,7 +61,7 @@ class Hazard:
         for run in runs:
             name = run.resource.id
             hours[name] = hours.get(name, 0.0) + max(run.runtime_s, 0.0) / 3600
-            if getattr(run, "lost", False):
+            if run.failed and run.censored:
                 losses[name] = losses.get(name, 0.0) + 1.0
         return Hazard(prior_losses=self.prior_losses, prior_hours=self.prior_hours, losses=losses, hours=hours)
 

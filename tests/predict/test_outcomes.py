@@ -37,11 +37,12 @@ def test_a_pair_fits_unless_memory_is_known_to_be_short():
 
 def test_hazard_starts_at_its_prior_and_learns_from_losses_alone():
     run = SimpleNamespace(resource=CHEAP, runtime_s=3600.0, failed=False, censored=False)
-    lost = SimpleNamespace(resource=CHEAP, runtime_s=3600.0, failed=False, censored=True, lost=True)
+    lost = SimpleNamespace(resource=CHEAP, runtime_s=3600.0, failed=True, censored=True)
+    own = SimpleNamespace(resource=CHEAP, runtime_s=3600.0, failed=True, censored=False)
     hazard = Hazard()
     assert hazard.per_h("cheap") == pytest.approx(0.02)
     assert hazard.updated([run] * 3).per_h("cheap") == pytest.approx(0.02 / 4)
-    assert hazard.updated([run, lost]).per_h("cheap") == pytest.approx(1.02 / 3)
+    assert hazard.updated([own, lost]).per_h("cheap") == pytest.approx(1.02 / 3)
     assert hazard.per_h("cheap") == pytest.approx(0.02)
 
 
