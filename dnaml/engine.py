@@ -294,4 +294,3 @@ class Clock:
     def now_s(self) -> float:
         """Return the time."""
         return self._base_s + time.monotonic()
-

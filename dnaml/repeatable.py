@@ -55,8 +55,8 @@ def computation(function: Any = None, /, **options: Any) -> Any:
     >>> double(21)
     42
     """
+
     def mark(function: Callable[P, T]) -> Repeatable[P, T]:
         return Repeatable(function, Options().changed(**options))
 
     return mark(function) if function is not None else mark
-

@@ -64,7 +64,7 @@ class LivePredictor:
     _posteriors: dict[str, Posterior] = field(default_factory=dict, repr=False)
     _expected: dict[tuple[Bucket, str, str], float] = field(default_factory=dict, repr=False)
     _said: dict[Key, FloatArray] = field(default_factory=dict, repr=False)  # by the model, [Q] per pair
-    _asked: dict[str, Resource] = field(default_factory=dict, repr=False)
+    _asked: dict[int, Resource] = field(default_factory=dict, repr=False)
 
     @property
     def version(self) -> str:
@@ -182,18 +182,14 @@ class LivePredictor:
     def _ask(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> None:
         """Ask the model once for every pair that it was never asked about; what it said holds for all updates."""
         assert self.model is not None
-        for resource in resources:
-            known = self._asked.get(resource.id)
-            if known is not resource:
-                if known is not None and known != resource:
-                    self._said.clear()  # it was described anew: what was said of it holds no longer
-                self._asked[resource.id] = resource
         new = [c for c in computations if any(_pair(c, r) not in self._said for r in resources)]
         if not new:
             return
         if len(self._said) > MOST_EXPECTED:
             self._said.clear()
+            self._asked.clear()
             new = list(computations)
+        self._asked.update((id(resource), resource) for resource in resources)  # holding them keeps their identities
         values = self.model.pair_quantiles(new, resources)
         for row, computation in zip(values, new, strict=True):
             for quantiles, resource in zip(row, resources, strict=True):
@@ -245,5 +241,5 @@ class LivePredictor:
 
 
 def _pair(computation: Computation, resource: Resource) -> Key:
-    """Return what identifies a pair to the model: all that the model may look at of the computation."""
-    return (computation.id, computation.kernel, *computation.size.items(), *computation.demand.items(), resource.id)
+    """Return what identifies a pair to the model: the computation's features, the resource's identity."""
+    return (computation.id, computation.kernel, *computation.size.items(), *computation.demand.items(), id(resource))
