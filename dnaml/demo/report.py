@@ -1,32 +1,87 @@
-"""The demo's report: JSON summary, run table in Parquet."""
+"""What the demo leaves behind: one HTML page, the figures that `--json` prints, and the run table in Parquet."""
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from dnaml.datasets.table import RunTable
+from dnaml.demo.page import page_of, reached
+
+if TYPE_CHECKING:
+    from dnaml.demo.learn import Quality
+    from dnaml.demo.main import Findings
+
+Number = float | None
+"""a figure, or None where it is not known: JSON has no NaN"""
 
 
-def summary(findings: Any) -> dict[str, Any]:
-    """Return the figures of the demo in the form that `--json` prints."""
-    held = findings.held_back
-    shown = findings.failover
+class ResourceSummary(TypedDict):
+    """A resource as the demo set it up."""
+
+    id: str
+    price_usd_per_h: Number
+    description: str
+
+
+class QualitySummary(TypedDict):
+    """How predictions met measured runtimes: median error and coverage of p10-p90 in percent, order in [-1, 1]."""
+
+    runs: int
+    mdape: Number
+    cover80: Number
+    spearman: Number
+
+
+class PredictionSummary(QualitySummary):
+    """Quality on held-back runs, and beside it on cells that had never been run."""
+
+    never_run: QualitySummary
+
+
+class FailoverSummary(TypedDict):
+    """What the kill of a worker cost."""
+
+    killed: str
+    went_on: str
+    resumed_at_share: float
+    detect_s: float
+    redone_s: float
+    lost: int
+    duplicated: int
+
+
+class Summary(TypedDict):
+    """The figures of one demo."""
+
+    seed: int
+    resources: list[ResourceSummary]
+    prediction: PredictionSummary
+    policies: dict[str, dict[str, dict[str, Number]]]
+    used: dict[str, dict[str, dict[str, int]]]
+    failover: FailoverSummary
+    elapsed_s: dict[str, float]
+
+
+def summary(findings: "Findings") -> Summary:
+    """Return the figures of the demo in the form that `--json` prints; raise InputError when a stage is missing."""
+    shown = reached(findings.failover, "failover")
+    never_run = _quality(reached(findings.never_run, "never_run"))
     return {
+        "seed": findings.seed,
         "resources": [
             {"id": r.id, "price_usd_per_h": r.price_usd_per_h, "description": r.description} for r in findings.resources
         ],
-        "prediction": {
-            "mdape": held.mdape,
-            "cover80": held.cover80,
-            "spearman": held.spearman,
-            "never_run": {
-                "mdape": findings.never_run.mdape,
-                "cover80": findings.never_run.cover80,
-                "spearman": findings.never_run.spearman,
-            },
+        "prediction": {**_quality(reached(findings.held_back, "held_back")), "never_run": never_run},
+        "policies": {
+            preset: {name: _numbers(row) for name, row in rows.items()} for preset, rows in findings.policies.items()
         },
-        "policies": findings.policies,
+        "used": {preset: {name: dict(ran.used) for name, ran in made.items()} for preset, made in findings.ran.items()},
         "failover": {
+            "killed": shown.killed,
+            "went_on": shown.went_on,
+            "resumed_at_share": shown.resumed_at,
             "detect_s": shown.detect_s,
             "redone_s": shown.redone_s,
             "lost": shown.lost,
@@ -36,8 +91,28 @@ def summary(findings: Any) -> dict[str, Any]:
     }
 
 
-def write(findings: Any, out: Path) -> None:
-    """Write the report."""
+def _quality(quality: "Quality") -> QualitySummary:
+    return {
+        "runs": quality.runs,
+        "mdape": _number(quality.mdape),
+        "cover80": _number(quality.cover80),
+        "spearman": _number(quality.spearman),
+    }
+
+
+def _numbers(row: Mapping[str, float]) -> dict[str, Number]:
+    return {name: _number(value) for name, value in row.items()}
+
+
+def _number(value: float) -> Number:
+    return value if math.isfinite(value) else None
+
+
+def write(findings: "Findings", out: Path) -> None:
+    """Write `index.html`, `summary.json` and `runs.parquet` into a folder, made if need be."""
+    figures = json.dumps(summary(findings), indent=1, allow_nan=False)
+    document = page_of(findings)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "summary.json").write_text(json.dumps(summary(findings), indent=1))
+    (out / "summary.json").write_text(figures + "\n", encoding="utf-8")
+    (out / "index.html").write_text(document, encoding="utf-8")
     RunTable.from_runs(findings.runs).frame.to_parquet(out / "runs.parquet")
