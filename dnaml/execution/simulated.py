@@ -50,7 +50,7 @@ class SimulatedBackend:
         tick_every_s: float | None = None,
     ) -> None:
         self._runtime_s = runtime_s
-        self._failures = failures or {}
+        self._failures = {} if failures is None else failures
         self._startup_s = startup_s
         self._tick_every_s = tick_every_s
         self._order = count()
