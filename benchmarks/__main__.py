@@ -1,0 +1,120 @@
+"""Runs every benchmark, one after the other in a process of its own, and writes what they answered to one page.
+
+`python -m benchmarks [NAME ...] [--quick] [--json]`. The answers are kept as JSON beside the page, so that a benchmark
+that runs alone replaces its own part. With `--json` the answers are printed and nothing is written.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+ANSWERS = HERE.parent / "docs" / "benchmarks.json"
+Answer = Mapping[str, Any]  # Any: one object of the form that benchmarks/report.py states
+
+_HEAD = """# Benchmarks
+
+This page is written by `make bench` from what the benchmarks answered (`docs/benchmarks.json`); do not edit it. One of
+them alone: `python -m benchmarks.NAME [--quick] [--json]`, or `python -m benchmarks NAME` to replace its part here.
+
+A row with a bar says **met** or **MISSED**; a row without one stands beside for comparison. Peers ran in the same run
+on the same machine. Figures from a machine that does other work at the same time are worse than from an idle one, for
+the peers too: each part states the load that it met.
+"""
+
+
+def names() -> list[str]:
+    """Return the benchmarks that there are: every module here with a function `measure`."""
+    found = [path.stem for path in HERE.glob("*.py") if "\ndef measure(" in path.read_text()]
+    return sorted(found)
+
+
+def ask(name: str, *, quick: bool, root: Path = HERE.parent) -> dict[str, Any]:
+    """Run one benchmark and return its answer; raise CalledProcessError when it fails."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *(["--quick"] if quick else [])]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def page(answers: Mapping[str, Answer]) -> str:
+    """Return the page of all answers, by name."""
+    return "\n".join([_HEAD, *(_part(answers[name]) for name in sorted(answers))])
+
+
+def _part(answer: Answer) -> str:
+    machine = answer["machine"]
+    seeds = f", seeds {', '.join(map(str, answer['seeds']))}" if answer["seeds"] else ""
+    quick = " --quick" if answer["quick"] else ""
+    lines = [
+        f"## {answer['name']}",
+        "",
+        f"`python -m benchmarks.{answer['name']}{quick}`: {machine['cpu']}, {machine['cores']} cores, load "
+        f"{machine['load_1min']}, Python {machine['python']}, commit {answer['commit']}{seeds}.",
+        "",
+        "| id | what | value | bar | | peer |",
+        "|---|---|---|---|---|---|",
+        *(_row(row) for row in answer["rows"]),
+        "",
+    ]
+    notes = [f"- {row['id']}: {row['note']}" for row in answer["rows"] if row["note"]]
+    return "\n".join([*lines, *notes, ""] if notes else lines)
+
+
+def _row(row: Answer) -> str:
+    value = "not run" if row["value"] is None else f"{row['value']:.4g} {row['unit']}"
+    bar = "" if row["bar"] is None else f"{row['op']} {row['bar']:.4g}"
+    verdict = "" if row["bar"] is None and row["pass"] else "met" if row["pass"] else "**MISSED**"
+    peer = row["peer"] or ""
+    if row["peer_value"] is not None:
+        peer += f" {row['peer_value']:.4g}"
+    cells = (row["id"], row["metric"], value, bar, verdict, peer)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def known(path: Path) -> dict[str, Any]:
+    """Return the answers kept from earlier runs, none when there is no file."""
+    answers: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return answers
+
+
+def keep(answers: Mapping[str, Answer], *, kept: Path = ANSWERS, written: Path = PAGE) -> None:
+    """Replace the parts of these answers in the kept JSON, and write the page anew."""
+    merged = {**known(kept), **answers}
+    kept.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
+    written.write_text(page(merged))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; the exit code is 1 when a benchmark could not run, whatever the bars say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(names())}")
+    parser.add_argument("--quick", action="store_true", help="every row on less data")
+    parser.add_argument("--json", action="store_true", help="print the answers as one JSON list and write nothing")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in names():
+            parser.error(f"there is no benchmark {name!r}; there are {', '.join(names())}")
+    answers, failed = {}, 0
+    for name in options.names or names():
+        print(f"benchmarks.{name} ...", file=sys.stderr, flush=True)
+        try:
+            answers[name] = ask(name, quick=options.quick)
+        except (subprocess.CalledProcessError, json.JSONDecodeError) as error:
+            print(f"benchmarks.{name}: {error}", file=sys.stderr)
+            failed = 1
+    if options.json:
+        print(json.dumps(list(answers.values()), indent=1))
+    else:
+        keep(answers)
+        print(f"written: {PAGE.relative_to(HERE.parent)}", file=sys.stderr)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The tasks that executors are timed on: importable by name, so that no executor is charged for carrying their code."""
+
+import time
+
+
+def noop(number: int) -> int:
+    """Return the argument."""
+    return number
+
+
+def sleep_10ms(number: int) -> int:
+    """Wait for 10 ms without using a core."""
+    time.sleep(0.01)
+    return number
+
+
+def burn_10ms(number: int) -> int:
+    """Use 10 ms of processor time."""
+    end_s = time.thread_time() + 0.01
+    while time.thread_time() < end_s:
+        sum(range(1000))  # some 10 us between two looks at the clock, each of which is a system call
+    return number
