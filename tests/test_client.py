@@ -306,3 +306,11 @@ def test_memory_beyond_the_resource_is_the_computations_own_failure(tmp_path):
         with pytest.raises((ComputationFailed, MemoryError)):
             executor.submit(work.fills_memory, 1 << 30).result(60)
         assert executor.submit(work.double, 2).result(30) == 4
+
+
+def test_what_finishes_although_it_was_asked_to_stop_keeps_its_result(executor, tmp_path):
+    future = executor.submit(work.waits_for, str(tmp_path / "go"))
+    assert _becomes_running(future)
+    future.stop()
+    (tmp_path / "go").touch()
+    assert future.result(30) is True

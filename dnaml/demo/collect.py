@@ -37,11 +37,11 @@ def call_of(kernel: Kernel, size: int, *, seed: int, resource_id: str | None = N
     return Call(fn=kernel.function, args=(size, seed), options=options)
 
 
-def cells_of(resources: Sequence[Resource]) -> list[Cell]:
+def cells_of(kernels: Sequence[Kernel], resources: Sequence[Resource]) -> list[Cell]:
     """Return every kernel at every size on every resource."""
     return [
         Cell(kernel=kernel.name, size=size, resource_id=resource.id)
-        for kernel, resource in product(KERNELS.values(), resources)
+        for kernel, resource in product(kernels, resources)
         for size in kernel.sizes
     ]
 

@@ -17,7 +17,7 @@ from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.resource import Resource
 from dnaml.core.work import Job, Objective
 from dnaml.demo.collect import call_of
-from dnaml.demo.kernels import KERNELS
+from dnaml.demo.kernels import KERNELS, Kernel
 from dnaml.futures import Future
 from dnaml.history import History
 from dnaml.schedule.matching import utopia
@@ -52,12 +52,12 @@ class Ran:
         return float(self.jct_s.max())
 
 
-def draw_batch(*, per_kernel: int, seed: int) -> list[Item]:
+def draw_batch(kernels: Sequence[Kernel], *, per_kernel: int, seed: int) -> list[Item]:
     """Draw a batch: every kernel equally often, sizes and order by the seed."""
     rng = np.random.default_rng(seed)
     items = [
         Item(kernel=kernel.name, size=int(rng.choice(kernel.sizes)), seed=int(rng.integers(1 << 30)))
-        for kernel in KERNELS.values()
+        for kernel in kernels
         for _ in range(per_kernel)
     ]
     return [items[index] for index in rng.permutation(len(items))]

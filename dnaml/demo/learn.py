@@ -1,6 +1,6 @@
 """Learns from the collected runs and says how well: error, coverage and order on runs and cells it never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,20 +34,35 @@ def fit(runs: Sequence[Run], *, seed: int) -> RuntimePredictor:
 
 def judge(model: RuntimePredictor, runs: Sequence[Run]) -> Quality:
     """Return how a model's predictions meet runs that it never saw."""
+    return quality_of(*answers(model, runs))
+
+
+def answers(model: RuntimePredictor, runs: Sequence[Run]) -> tuple[FloatArray, FloatArray]:
+    """Return what runs took [N] and what a model says of them: quantiles [N, Q] in seconds."""
     frame = RunTable.from_runs(runs).frame
-    truth_s = frame["runtime_s"].to_numpy(float)
-    quantiles = model.predict_quantiles(frame, levels=QUANTILE_LEVELS)
-    values = quantiles.to_numpy(float)
-    middle = values[:, QUANTILE_LEVELS.index(0.5)]
-    low, high = values[:, QUANTILE_LEVELS.index(0.1)], values[:, QUANTILE_LEVELS.index(0.9)]
+    return frame["runtime_s"].to_numpy(float), model.predict_quantiles(frame, levels=QUANTILE_LEVELS).to_numpy(float)
+
+
+def folds_of(runs: Sequence[Run], folds: int, *, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Hold back one drawn fold of the runs after the other; yield its answers by a model that learnt from the rest."""
+    fold = np.random.default_rng(seed + 1).permutation(len(runs)) % folds
+    for held in range(folds):
+        rest = [run for run, number in zip(runs, fold, strict=True) if number != held]
+        yield answers(fit(rest, seed=seed), [run for run, number in zip(runs, fold, strict=True) if number == held])
+
+
+def quality_of(truth_s: FloatArray, values_s: FloatArray) -> Quality:
+    """Return how quantiles [N, Q] meet runtimes [N]."""
+    middle = values_s[:, QUANTILE_LEVELS.index(0.5)]
+    low, high = values_s[:, QUANTILE_LEVELS.index(0.1)], values_s[:, QUANTILE_LEVELS.index(0.9)]
     return Quality(
-        runs=len(frame),
+        runs=len(truth_s),
         mdape=metrics.mdape(truth_s, middle),
         cover80=metrics.coverage(truth_s, low, high),
         spearman=metrics.spearman(truth_s, middle),
         truth_s=truth_s,
         predicted_s=middle,
         calibration=[
-            (level, float(np.mean(truth_s <= values[:, index]))) for index, level in enumerate(QUANTILE_LEVELS)
+            (level, float(np.mean(truth_s <= values_s[:, index]))) for index, level in enumerate(QUANTILE_LEVELS)
         ],
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -17,6 +18,7 @@ from dnaml.core.protocols import Policy, Predictor, Run
 from dnaml.core.resource import Resource
 from dnaml.demo import collect, compare, learn
 from dnaml.demo.failover import Failover, lose_a_worker
+from dnaml.demo.kernels import KERNELS, Kernel
 from dnaml.demo.pool import EMULATION, local_pool
 from dnaml.engine import EngineSettings
 from dnaml.predict.measured import TablePredictor
@@ -29,13 +31,21 @@ from dnaml.telemetry.profile import probe_score, profile_resource
 
 T = TypeVar("T")
 
-NEVER_RUN_SHARE = 1 / 3
-HELD_BACK_SHARE = 0.25
-REPEATS = 2
-PER_KERNEL = 4
 PRICE_OF_SCORE_1_USD_PER_H = 1.0
 SIMPLE = ("random", "round_robin", "cheapest", "highest_clock")
 DNAML, ORACLE, SEED_MATCHER = "dnaml", "oracle", "seed_matcher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much the demo does: the default is the whole of it, in at most four minutes on two cores."""
+
+    kernels: tuple[Kernel, ...] = tuple(KERNELS.values())
+    members: int = 5
+    repeats: int = 2
+    folds: int = 4
+    per_kernel: int = 4
+    never_run_share: float = 1 / 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +53,7 @@ class Findings:
     """Everything the demo found out, for the report."""
 
     seed: int
+    scale: Scale
     resources: tuple[Resource, ...]
     runs: list[Run] = field(default_factory=list)
     held_back: learn.Quality | None = None
@@ -73,16 +84,19 @@ class Stage:
         return done
 
 
-def run(*, seed: int = 0, out: Path = Path("demo-report"), json: bool = False) -> int:
+WHOLE = Scale()
+
+
+def run(*, seed: int = 0, out: Path = Path("demo-report"), json: bool = False, scale: Scale = WHOLE) -> int:
     """Run the demo, write the report into `out`, print tables (or JSON); return the exit code."""
     console = Console(quiet=json)
-    findings = Findings(seed=seed, resources=())
+    findings = Findings(seed=seed, scale=scale, resources=())
     with (
         tempfile.TemporaryDirectory(prefix="dnaml-demo-") as state,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
         stage = Stage(console, progress, findings.elapsed_s)
-        findings.resources = _profile(stage)
+        findings.resources = _profile(stage, scale.members)
         with Executor(findings.resources, state=state, seed=seed, settings=_settings()) as executor:
             model = _collect_and_learn(executor, findings, stage)
             _compare(executor, findings, model, stage)
@@ -102,8 +116,8 @@ def _settings() -> EngineSettings:
     return EngineSettings(controller=ControllerSettings(own_clocks=True, window_jobs=1024))
 
 
-def _profile(stage: Stage) -> tuple[Resource, ...]:
-    pool = local_pool()
+def _profile(stage: Stage, members: int) -> tuple[Resource, ...]:
+    pool = local_pool()[:members]
     profiled = stage.run("profiling resources", (profile_resource(member) for member in pool), len(pool))
     resources = tuple(_priced(resource) for resource in profiled)
     stage.console.print(EMULATION)
@@ -134,36 +148,30 @@ def dna_table(resources: Sequence[Resource]) -> Table:
 
 def _collect_and_learn(executor: Executor, findings: Findings, stage: Stage) -> RuntimePredictor:
     stage.run("warming workers", collect.warm(executor), len(executor.resources))
-    cells = collect.cells_of(executor.resources)
-    never = collect.hold_back(cells, NEVER_RUN_SHARE, seed=findings.seed)
+    cells = collect.cells_of(findings.scale.kernels, executor.resources)
+    never = collect.hold_back(cells, findings.scale.never_run_share, seed=findings.seed)
     seen = [cell for cell in cells if cell not in never]
     futures = stage.run(
         "collecting telemetry",
-        collect.run_cells(executor, seen, repeats=REPEATS, seed=findings.seed),
-        len(seen) * REPEATS,
+        collect.run_cells(executor, seen, repeats=findings.scale.repeats, seed=findings.seed),
+        len(seen) * findings.scale.repeats,
     )
     runs = collect.runs_of(executor, futures)
-    train, held_back = split(runs, HELD_BACK_SHARE, seed=findings.seed)
-    since_s = time.monotonic()
-    model = learn.fit(train, seed=findings.seed)
-    findings.elapsed_s["learning"] = time.monotonic() - since_s
-    findings.held_back = learn.judge(model, held_back)
+    held = stage.run(
+        "learning, a part held back",
+        learn.folds_of(runs, findings.scale.folds, seed=findings.seed),
+        findings.scale.folds,
+    )
+    findings.held_back = learn.quality_of(*(np.concatenate(side) for side in zip(*held, strict=True)))
     stage.console.print(_quality_line("held-back runs", findings.held_back))
     findings.runs = runs
-    return learn.fit(runs, seed=findings.seed)
-
-
-def split(runs: Sequence[Run], share: float, *, seed: int) -> tuple[list[Run], list[Run]]:
-    """Draw runs to hold back from learning."""
-    import numpy as np
-
-    held = np.random.default_rng(seed + 1).random(len(runs)) < share
-    return [r for r, h in zip(runs, held, strict=True) if not h], [r for r, h in zip(runs, held, strict=True) if h]
+    (model,) = stage.run("learning from all", (learn.fit(runs, seed=findings.seed) for _ in range(1)), 1)
+    return model
 
 
 def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, stage: Stage) -> None:
     predictor = LivePredictor(model=model)
-    batch = compare.draw_batch(per_kernel=PER_KERNEL, seed=findings.seed + 2)
+    batch = compare.draw_batch(findings.scale.kernels, per_kernel=findings.scale.per_kernel, seed=findings.seed + 2)
     ran: dict[str, dict[str, compare.Ran]] = {preset: {} for preset in compare.PRESETS}
 
     def place(label: str, policy: Policy, predictor: Predictor, presets: Sequence[str]) -> Iterable[str]:
@@ -183,11 +191,11 @@ def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, st
         f"placing by {SEED_MATCHER}", place(SEED_MATCHER, by_name(SEED_MATCHER), predictor, presets), len(presets)
     )
     known = {(run.computation.id, run.resource.id) for run in findings.runs}
-    missing = [cell for cell in collect.cells_of(executor.resources) if cell.pair not in known]
+    missing = [cell for cell in collect.cells_of(findings.scale.kernels, executor.resources) if cell.pair not in known]
     futures = stage.run(
         "measuring the cells never run",
-        collect.run_cells(executor, missing, repeats=REPEATS, seed=findings.seed + 3),
-        len(missing) * REPEATS,
+        collect.run_cells(executor, missing, repeats=findings.scale.repeats, seed=findings.seed + 3),
+        len(missing) * findings.scale.repeats,
     )
     never_run = collect.runs_of(executor, futures)
     findings.never_run = learn.judge(model, never_run)

@@ -74,6 +74,8 @@ class Context:
         self.part = part
         self.parts = parts
         self.progress = 0.0
+        self.told_to_stop = False
+        """Whether `should_stop` has said yes: what the computation returns is then not its result."""
         self.checkpoint_every_s = checkpoint_every_s
         self.write_s: float | None = None
         """Wall seconds that the newest checkpoint took to write; None before the first."""
@@ -129,7 +131,8 @@ class Context:
 
     def should_stop(self) -> bool:
         """Say whether the attempt was asked to end; save with `force=True` what must not be lost, then return."""
-        return self._superseded or self._stop.is_set()
+        self.told_to_stop = self.told_to_stop or self._superseded or self._stop.is_set()
+        return self.told_to_stop
 
     def _candidates(self) -> list[str]:
         """Return the checkpoint that the engine chose, then the others of this job, newest first."""

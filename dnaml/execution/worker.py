@@ -47,6 +47,7 @@ class Worker:
         self._stop = threading.Event()
         self._waiting: dict[str, messages.Begin] = {}
         self._current = ""
+        self._context: Context | None = None
         self._turn = threading.Lock()
         self._reading = threading.Lock()
         self._reader = messages.FrameReader()
@@ -160,11 +161,12 @@ class Worker:
         if function is None:
             function = self._functions[payload.function_digest] = pickling.loads(payload.function)
         args, kwargs = pickling.loads(payload.arguments)
-        if payload.wants_context:
-            kwargs["context"] = self._context(begin)
+        self._context = self._new_context(begin) if payload.wants_context else None
+        if self._context is not None:
+            kwargs["context"] = self._context
         return function(*args, **kwargs)
 
-    def _context(self, begin: messages.Begin) -> "Context":
+    def _new_context(self, begin: messages.Begin) -> "Context":
         from dnaml.execution.checkpoints import CheckpointStore
         from dnaml.execution.context import Context
 
@@ -189,7 +191,7 @@ class Worker:
         )
 
     def _done(self, begin: messages.Begin, payload: messages.Payload, result: Any) -> messages.Ended:
-        if self._stop.is_set():
+        if self._context is not None and self._context.told_to_stop:
             return self._stopped(begin, "stopped at a step")
         metered = self._meter.stop()
         try:
