@@ -121,7 +121,8 @@ def decode_outcome(body: bytes) -> Outcome:
 
 def decode_from_worker(body: bytes) -> FromWorker:
     """Return what a worker said; raises msgspec.DecodeError on anything else."""
-    return _from_worker.decode(body)
+    message: FromWorker = _from_worker.decode(body)
+    return message
 
 
 def decode_from_engine(body: bytes) -> FromEngine:
