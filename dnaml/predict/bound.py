@@ -77,6 +77,7 @@ _REFERENCE: Mapping[str, float] = {
     "hash_bytes_per_s": 1e9,
     "python_ops_per_s": 2e7,
 }
+RATES: tuple[str, ...] = tuple(_REFERENCE)
 _CLOCK, _REFERENCE_CLOCK_HZ = "clock_average_hz", 2.5e9
 _FASTEST_LOG = 7.0
 

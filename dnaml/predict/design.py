@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.datasets.table import LARGEST, feature_columns
+from dnaml.predict.bound import RATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,8 @@ class Column:
 class Design:
     """Rows as arrays. Shapes: ids [N] text, kernel [N] text, size [N, S], resource_x [N, Fr], computation_x [N, Fc].
 
-    Features are standardised, NaN where unknown; `y` is ln seconds, or None for rows to predict.
+    Features are standardised, NaN where unknown; `rates` [N, P] are the resource's known rates as they are; `y` is ln
+    seconds, or None for rows to predict.
     """
 
     resource: npt.NDArray[np.str_]
@@ -47,6 +49,7 @@ class Design:
     size: FloatArray
     resource_x: FloatArray
     computation_x: FloatArray
+    rates: FloatArray
     y: FloatArray | None = None
 
     def __len__(self) -> int:
@@ -67,6 +70,7 @@ class Design:
             size=self.size[chosen],
             resource_x=self.resource_x[chosen],
             computation_x=self.computation_x[chosen],
+            rates=self.rates[chosen],
             y=None if self.y is None else self.y[chosen],
         )
 
@@ -79,6 +83,7 @@ class Design:
             size=np.concatenate([self.size, other.size]),
             resource_x=np.concatenate([self.resource_x, other.resource_x]),
             computation_x=np.concatenate([self.computation_x, other.computation_x]),
+            rates=np.concatenate([self.rates, other.rates]),
             y=np.concatenate([self.target, other.target]),
         )
 
@@ -113,6 +118,7 @@ class Encoder:
             size=_stack([_logged(_values(frame, name)) for name in self.size], len(frame)),
             resource_x=_stack([_encoded(frame, column) for column in self.resource], len(frame)),
             computation_x=_stack([_encoded(frame, column) for column in self.computation], len(frame)),
+            rates=_stack([_values(frame, f"r_{name}") for name in RATES], len(frame)),
             y=None if runtime_s is None else np.log(runtime_s),
         )
 

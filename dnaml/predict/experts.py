@@ -15,6 +15,7 @@ from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Resource
 from dnaml.predict.baselines import Boosting, Expert, Means, Neighbours
 from dnaml.predict.bilinear import fit_bilinear
+from dnaml.predict.bound import RATES
 from dnaml.predict.design import Design
 from dnaml.predict.placing import LivePredictor
 
@@ -57,8 +58,8 @@ class Pooled:
     def predict(self, asked: Design) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd [N] of ln seconds."""
         mean, sd = np.empty(len(asked)), np.empty(len(asked))
-        resources, of_resource = np.unique(asked.resource, return_inverse=True)
-        pool = [Resource(id=name) for name in resources.tolist()]
+        _, first, of_resource = np.unique(_with_rates(asked), return_index=True, return_inverse=True)
+        pool = _resources(asked.rows(first))
         for place, computation in enumerate(_computations(asked)):
             values = np.log(self.live.predict([computation], pool).runtime_s.values[0, of_resource[place]])
             mean[place], sd[place] = values[3], (values[5] - values[1]) / 2.5631
@@ -79,9 +80,23 @@ def _computations(rows: Design) -> list[Computation]:
 
 def _runs(rows: Design) -> list[Run]:
     return [
-        Run(computation=computation, resource=Resource(id=resource), runtime_s=float(np.exp(y)), at_s=0.0)
-        for computation, resource, y in zip(_computations(rows), rows.resource.tolist(), rows.target, strict=True)
+        Run(computation=computation, resource=resource, runtime_s=float(np.exp(y)), at_s=0.0)
+        for computation, resource, y in zip(_computations(rows), _resources(rows), rows.target, strict=True)
     ]
+
+
+def _resources(rows: Design) -> list[Resource]:
+    return [
+        Resource(id=name, spec={key: rate for key, rate in zip(RATES, rates, strict=True) if np.isfinite(rate)})
+        for name, rates in zip(rows.resource.tolist(), rows.rates.tolist(), strict=True)
+    ]
+
+
+def _with_rates(rows: Design) -> npt.NDArray[np.str_]:
+    """Return a name [N] for each resource together with its rates, so that the same id described anew is another."""
+    return np.array(
+        [f"{name}\x1f{rates}" for name, rates in zip(rows.resource.tolist(), rows.rates.tolist(), strict=True)]
+    )
 
 
 def fit_experts(seen: Design, *, seed: int = 0) -> dict[str, Expert]:
@@ -138,8 +153,8 @@ class Counts:
 
 
 def bucket(runs: int) -> int:
-    """Return the bucket of a count: 0, 1, 2-4, 5-9, 10 and more."""
-    return int(np.searchsorted((1, 2, 5, 10), runs, side="right"))
+    """Return the bucket of a count: 0, 1, 2-4, 5-9, 10-19, 20 and more."""
+    return int(np.searchsorted((1, 2, 5, 10, 20), runs, side="right"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

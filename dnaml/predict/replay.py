@@ -20,10 +20,10 @@ BoolArray = npt.NDArray[np.bool_]
 GIVEN_BACK = (0, 1, 3, 10)
 FEWEST_GROUPS = 4  # on a side, to hide some of it
 MOST_ASKED = 3000  # rows asked per replay
-HIDDEN_SHARE = 1 / 3  # of pairs, and of runs of pairs that ran again
+HIDDEN_SHARE = 0.15  # of pairs, and of runs of pairs that ran again: as full a table as in service, nearly
 CLIP = 1.5  # an error beyond a factor of 4.5 counts no more
 SHARPNESS = 0.06  # an expert whose loss is this share above the best has e times less weight
-BORROWED = 40.0  # errors that a group borrows from all groups of its kind
+BORROWED = 15.0  # errors that a group borrows from all groups of its kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dnaml.predict.bilinear import fit_bilinear, regress
+from dnaml.predict.bound import RATES
 from dnaml.predict.design import Design
 
 
@@ -23,6 +24,7 @@ def table(seed=0, *, resources=14, computations=30, rank=2, features=True, noise
         size=np.empty(shape),
         resource_x=x_r[r] if features else np.empty(shape),
         computation_x=x_c[c] if features else np.empty(shape),
+        rates=np.full((len(c), len(RATES)), np.nan),
         y=truth[c, r] + rng.normal(0, noise, len(c)),
     )
     return design, truth

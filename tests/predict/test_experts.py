@@ -68,8 +68,10 @@ def test_counts_are_of_distinct_pairs():
     assert counts.groups(DESIGN.rows(np.array([0]))) == [(Kind.SEEN, bucket(3))]
 
 
-@pytest.mark.parametrize(("runs", "expected"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4), (10**6, 4)])
-def test_counts_fall_into_five_buckets(runs, expected):
+@pytest.mark.parametrize(
+    ("runs", "expected"), [(0, 0), (1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4), (20, 5), (10**6, 5)]
+)
+def test_counts_fall_into_six_buckets(runs, expected):
     assert bucket(runs) == expected
 
 
