@@ -314,3 +314,12 @@ def test_what_finishes_although_it_was_asked_to_stop_keeps_its_result(executor, 
     future.stop()
     (tmp_path / "go").touch()
     assert future.result(30) is True
+
+
+def test_an_engine_on_an_old_folder_predicts_from_the_runs_it_holds(tmp_path):
+    with Executor(POOL[:1], state=tmp_path / "state", settings=QUICK) as first:
+        for _ in range(4):
+            assert first.submit(work.double, 5).result(30) == 10
+    with Executor(POOL[:1], state=tmp_path / "state", settings=QUICK) as second:
+        decision = second.submit(work.double, 5).decision
+        assert decision.record.path == "runs"

@@ -83,8 +83,9 @@ class Controller:
         planner = self._planner
         planner.objective = event.objective
         planner.policy = self._policies.get(event.policy, planner.policy)
-        if event.model in self._predictors:
-            planner.switch(self._predictors[event.model])
+        predictor = self._predictors.get(event.model, planner.predictor)
+        if predictor is not planner.predictor:
+            planner.switch(predictor)
         planner.changed()
 
     # -- the pool ----------------------------------------------------------------------------------------------------
