@@ -33,6 +33,7 @@ from dnaml.schedule.planning import ControllerSettings
 from dnaml.telemetry.refresh import Refresher
 from dnaml.telemetry.watch import Watch
 
+_SMALL_BYTES, _MOST_RECENT = 1 << 14, 4096  # payloads kept in memory until their first start
 _log = logging.getLogger(__name__)
 _encode_decision = msgspec.json.Encoder().encode
 
@@ -100,6 +101,7 @@ class Engine:
         self._watcher = watcher
         keep_environment(self.state.root, environment_digest(), current_environment().to_json())
         self._where: dict[str, Stored] = {}
+        self._recent: dict[str, bytes] = {}
         self._fresh: dict[tuple[int, int], bytes] = {}
         self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
         self._clock = Clock()
@@ -127,7 +129,10 @@ class Engine:
         for job, computation, payload in accepted:
             event = ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation)
             payload.submitted = encode_event(event)
-            self._where[job.id] = self._payloads.append(messages.encode(payload), digest="-")
+            body = messages.encode(payload)
+            self._where[job.id] = self._payloads.append(body, digest="-")
+            if len(body) <= _SMALL_BYTES and len(self._recent) < _MOST_RECENT:
+                self._recent[job.id] = body
             events.append(event)
         self.backend.post(*events)
 
@@ -220,7 +225,7 @@ class Engine:
 
     def payload_of(self, job_id: str) -> bytes:
         """Return the stored payload of a job; KeyError when there is none."""
-        return self._payloads.read(self._where[job_id])
+        return self._recent.pop(job_id, None) or self._payloads.read(self._where[job_id])
 
     def store_outcome(self, outcome: bytes, digest: str) -> Stored:
         """Keep the outcome of an attempt, unread."""
@@ -240,6 +245,7 @@ class Engine:
         if stored is not None:
             outcome = self._fresh.pop((stored.segment, stored.offset), None) or self._outcomes.read(stored)
         self._where.pop(command.job_id, None)
+        self._recent.pop(command.job_id, None)
         self._watcher.ended(command, outcome)
 
     def explained(self, command: Explain) -> None:
