@@ -1,6 +1,6 @@
 # The commands that people, the documentation and CI use. Each is complete: it sets up `.venv` first where needed.
 #   make PYTHON=python3.12 test     picks the interpreter of a new .venv (3.11, 3.12 or 3.13)
-#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo     CPU build of torch from its own index
+#   make TORCH_INDEX=URL demo          takes torch from another wheel index
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
