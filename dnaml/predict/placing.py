@@ -74,18 +74,14 @@ class LivePredictor:
     def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
         """Return quantiles [C, R, Q] of runtime and cost; equal computations are computed once and kept."""
         kept = self._answers(resources)
+        index, keys = kept.index, self._keys(computations)
         if self.model is not None:
-            self._ask(computations, resources)
-        index, kernels, rows = kept.index, self.history.kernels, []
-        for c in computations:
-            known = kernels.get(c.kernel) if self.model is None else None
-            key: Key
-            if known is None:
-                key = (c.kernel, c.id, c.memory_bytes, *c.size.items(), *c.demand.items())
-            else:
-                key = (c.kernel, c.id if c.id in known.items else None, c.memory_bytes, *c.size.items())
+            new = {key: c for key, c in zip(keys, computations, strict=True) if key not in index}
+            self._ask(list(new.values()), resources)
+        rows = []
+        for key, computation in zip(keys, computations, strict=True):
             row = index.get(key)
-            rows.append(self._add(kept, c, key) if row is None else row)
+            rows.append(self._add(kept, computation, key) if row is None else row)
         return kept.answer(rows)
 
     def updated(self, runs: Sequence[Run]) -> "LivePredictor":
@@ -118,6 +114,17 @@ class LivePredictor:
     ) -> IntArray:
         """Return the indices [<= k] of the feasible resources of least weighted median time and cost, best first."""
         return shortlisted(self.predict([computation], resources), objective, k)
+
+    def _keys(self, computations: Sequence[Computation]) -> list[Key]:
+        """Return what each computation's answer depends on: its own id only where it ran or a model may know it."""
+        kernels, keys = (self.history.kernels if self.model is None else {}), list[Key]()
+        for c in computations:
+            known = kernels.get(c.kernel)
+            if known is None:
+                keys.append((c.kernel, c.id, c.memory_bytes, *c.size.items(), *c.demand.items()))
+            else:
+                keys.append((c.kernel, c.id if c.id in known.items else None, c.memory_bytes, *c.size.items()))
+        return keys
 
     def _answers(self, resources: Sequence[Resource]) -> KeptAnswers:
         """Return what is kept for these very resource values; holding them keeps their identities taken."""
