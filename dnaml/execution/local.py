@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dnaml.core.attempt import AttemptState, Checkpoint, Stored, Usage
+from dnaml.core.attempt import AttemptState, Checkpoint, Stored
 from dnaml.core.events import (
     AttemptEnded,
-    AttemptStarted,
     CheckpointSealed,
     Command,
     EndJob,
@@ -31,17 +30,11 @@ from dnaml.core.events import (
     Tick,
 )
 from dnaml.execution import messages
+from dnaml.execution.attempt_events import ended, ended_by_message, started
 from dnaml.execution.checkpoints import CheckpointStore
 from dnaml.execution.process import WorkerProcess
 
 NowS = Callable[[], float]
-_UNBEGUN = "unbegun"
-_STATES = {
-    "done": AttemptState.DONE,
-    "failed": AttemptState.FAILED,
-    "stopped": AttemptState.STOPPED,
-    _UNBEGUN: AttemptState.STOPPED,
-}
 
 
 class Listener(Protocol):
@@ -210,9 +203,8 @@ class LocalBackend:
     def _start(self, command: StartAttempt) -> Iterator[Event]:
         attempt = command.attempt
         if not self._listener.starting(command):
-            yield self._ended(
-                attempt.id, attempt.epoch, AttemptState.CANCELLED, "cancelled before it started", began=False
-            )
+            reason = "cancelled before it started"
+            yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.CANCELLED, reason, began=False)
             return
         placement = attempt.placement
         if command.checkpoint is not None:
@@ -234,18 +226,11 @@ class LocalBackend:
             self._unflushed[id(worker)] = worker
         except (OSError, KeyError) as error:
             self._busy.pop(attempt.id, None)
-            yield self._ended(attempt.id, attempt.epoch, AttemptState.LOST, f"{placement.resource_id}: {error}")
+            yield started(self._now_s(), attempt, None)  # so that a replay knows of the attempt that is lost here
+            reason = f"{placement.resource_id}: no worker could be started: {error}"
+            yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.LOST, reason)
             return
-        yield AttemptStarted(
-            at_s=self._now_s(),
-            attempt_id=attempt.id,
-            epoch=attempt.epoch,
-            job_id=attempt.job_id,
-            placement=placement,
-            pid=worker.pid,
-            log=worker.log,
-            log_start=worker.log_bytes(),
-        )
+        yield started(self._now_s(), attempt, worker)
 
     def _stop(self, command: StopAttempt) -> None:
         worker = self._busy.get(command.attempt_id)
@@ -301,28 +286,8 @@ class LocalBackend:
             self._busy.pop(message.attempt_id, None)
             if "killed_children" in message.metered.extra and not worker.attempts:
                 worker.kill()  # what it killed may have served later attempts too: the next one gets a fresh worker
-            yield self._of_message(message)
-
-    def _of_message(self, message: messages.Ended) -> AttemptEnded:
-        metered = message.metered
-        stored = self._listener.store(message.outcome, message.digest) if message.outcome else None
-        return AttemptEnded(
-            at_s=self._now_s(),
-            attempt_id=message.attempt_id,
-            epoch=message.epoch,
-            outcome=_STATES[message.state],
-            usage=Usage(
-                wall_s=metered.wall_s,
-                cpu_s=metered.cpu_s,
-                blocked_s=metered.blocked_s,
-                peak_memory_bytes=metered.peak_memory_bytes,
-                telemetry=metered.extra,
-            ),
-            error=message.error,
-            result=stored,
-            log=(message.log_start, message.log_end),
-            began=message.state != _UNBEGUN,
-        )
+            stored = self._listener.store(message.outcome, message.digest) if message.outcome else None
+            yield ended_by_message(self._now_s(), message, stored)
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Event]:
         """Turn a worker's death into the end of its attempt; a result it managed to send still counts."""
@@ -336,30 +301,19 @@ class LocalBackend:
             if self._busy.pop(attempt_id, None) is None:
                 continue
             if position:
-                yield self._ended(attempt_id, epoch, AttemptState.LOST, "its worker died before it began", began=False)
+                reason = "its worker died before it began"
+                yield ended(self._now_s(), attempt_id, epoch, AttemptState.LOST, reason, began=False)
             elif stopping:
-                yield self._ended(attempt_id, epoch, AttemptState.STOPPED, "stopped by force")
+                yield ended(self._now_s(), attempt_id, epoch, AttemptState.STOPPED, "stopped by force")
             else:
-                yield self._ended(attempt_id, epoch, AttemptState.FAILED if own_doing else AttemptState.LOST, cause)
+                outcome = AttemptState.FAILED if own_doing else AttemptState.LOST
+                yield ended(self._now_s(), attempt_id, epoch, outcome, cause)
 
     def _forget(self, worker: WorkerProcess) -> None:
         for watched in (worker.data, worker.control, worker.pidfd):
             if watched is not None:
                 self._selector.unregister(watched)
         self._checked_s.pop(worker.pid, None)
-
-    def _ended(
-        self, attempt_id: str, epoch: int, outcome: AttemptState, error: str, *, began: bool = True
-    ) -> AttemptEnded:
-        return AttemptEnded(
-            at_s=self._now_s(),
-            attempt_id=attempt_id,
-            epoch=epoch,
-            outcome=outcome,
-            usage=Usage(wall_s=0.0),
-            error=error,
-            began=began,
-        )
 
     def _check_workers(self) -> None:
         """Kill what was asked to stop and did not, and what neither beats nor burns CPU."""
