@@ -1,5 +1,6 @@
 """The live predictor: fallback, learning, models, purity and speed."""
 
+import sys
 import time
 from dataclasses import replace
 
@@ -196,7 +197,8 @@ def test_decisions_and_learning_stay_within_their_budget():
             best = min(best, (time.process_time() - start) / times)
         return best
 
-    assert cost_s(lambda: LEARNED.predict(computations[:1], pool), 500) <= 25e-6
-    assert cost_s(lambda: LEARNED.predict(computations, pool), 100) <= 500e-6
-    assert cost_s(lambda: LivePredictor().updated(SIMULATED.runs), 1) / len(SIMULATED.runs) <= 60e-6
-    assert cost_s(lambda: LEARNED.updated(SIMULATED.runs[:50]), 20) / 50 <= 30e-6
+    slower = 3 if sys.gettrace() is not None else 1  # coverage traces every line
+    assert cost_s(lambda: LEARNED.predict(computations[:1], pool), 500) <= 25e-6 * slower
+    assert cost_s(lambda: LEARNED.predict(computations, pool), 100) <= 500e-6 * slower
+    assert cost_s(lambda: LivePredictor().updated(SIMULATED.runs), 1) / len(SIMULATED.runs) <= 60e-6 * slower
+    assert cost_s(lambda: LEARNED.updated(SIMULATED.runs[:50]), 20) / 50 <= 30e-6 * slower
