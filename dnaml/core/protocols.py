@@ -15,9 +15,9 @@ from dnaml.core.work import Computation, Objective
 class Run:
     """One ended attempt with both its sides, as a predictor learns from it.
 
-    The work's own failure is `failed` only; a run that its resource lost is `failed` and `censored`; one that was stopped
-    or went on from a checkpoint is `censored` only: its `runtime_s` is a lower bound. `telemetry` is unknown when
-    predicting.
+    The work's own failure is `failed` only; a run that its resource lost is `failed` and `censored`; one that was
+    stopped or went on from a checkpoint is `censored` only: its `runtime_s` is a lower bound. `telemetry` is unknown
+    when predicting.
     """
 
     computation: Computation
