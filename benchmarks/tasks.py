@@ -20,3 +20,10 @@ def burn_10ms(number: int) -> int:
     while time.thread_time() < end_s:
         sum(range(1000))  # some 10 us between two looks at the clock, each of which is a system call
     return number
+
+
+def crunch(number: int) -> int:
+    """Do a fixed amount of arithmetic, about 50 ms of processor time, and return the argument."""
+    for _ in range(40):
+        sum(range(100_000))
+    return number

@@ -1,3 +1,5 @@
+"""Summaries of the demo become rows with the bars that were asked; the worst seed counts."""
+
 import json
 
 import pytest

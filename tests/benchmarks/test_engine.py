@@ -1,3 +1,5 @@
+"""The comparison of executors: every contender really runs, and the rows keep their bars."""
+
 import pytest
 
 from benchmarks import engine

@@ -1,3 +1,5 @@
+"""All benchmarks together: found, run in processes of their own, kept, and written to one page."""
+
 import importlib
 import json
 import subprocess

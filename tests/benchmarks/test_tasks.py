@@ -1,3 +1,5 @@
+"""The tasks that executors are timed on do what they say."""
+
 import pickle
 import time
 
