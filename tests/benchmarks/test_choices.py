@@ -46,8 +46,8 @@ def test_a_payload_is_stored_both_ways():
 @pytest.mark.slow
 def test_the_clocks_are_read_from_real_runs():
     (row,) = choices.clock_rows(quick=True)
-    assert 0 < row.value
-    assert 0 < row.peer_value
+    assert row.value > 0
+    assert row.peer_value > 0
 
 
 def test_a_crunch_returns_its_argument():
