@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BEAT_EVERY_S = 1.0
 _HOLD_S = 0.001
+_BRIEF_S = 0.0005
 _READ_BYTES = 1 << 20
 _encode_json = msgspec.json.Encoder().encode
 
@@ -81,12 +82,13 @@ class Worker:
             return self._waiting.pop(self._current, None)
 
     def _hold(self, message: messages.Ended) -> None:
-        """Keep the end of a very short attempt for a moment: several ends travel in one message."""
+        """Send the end of an attempt; that of a very short one waits a moment, so that several travel together."""
         with self._sending:
             if not self._held:
                 self._held_since_s = time.monotonic()
             self._held.append(messages.framed(messages.encode(message)))
-        self._flush(_HOLD_S)
+        brief = message.metered.wall_s < _BRIEF_S
+        self._flush(_HOLD_S if brief else 0.0)
 
     def _flush(self, older_than_s: float) -> None:
         """Send what is held, if the oldest of it waited that long."""

@@ -2,6 +2,8 @@
 
 from collections import deque
 
+import numpy as np
+
 from dnaml.core.attempt import Placement
 from dnaml.core.plan import Decision, FloatArray, Plan, Problem
 from dnaml.schedule.ledger import Entry
@@ -25,6 +27,7 @@ class Agenda:
         self._columns: dict[str, int] = {}
         self._tables: list[list[list[float]]] = []
         self._ids: tuple[str, ...] = ()
+        self._mean_s = 0.0
         self._path = ""
         self._policy = ""
         self._reasons: dict[int, tuple[str, ...]] = {}
@@ -45,6 +48,7 @@ class Agenda:
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
         arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
         self._tables = [array.tolist() for array in arrays]
+        self._mean_s = float(arrays[1].min(axis=1, initial=np.inf).mean())
         self._rows = {job.id: row for row, job in enumerate(problem.jobs)}
         self._ids = tuple(resource.id for resource in problem.resources)
         self._columns = {resource_id: column for column, resource_id in enumerate(self._ids)}
@@ -87,6 +91,10 @@ class Agenda:
         self.window = {}
         self._queues = {}
         return entries
+
+    def work_s(self) -> float:
+        """Return the predicted seconds of what is planned and has not started, each job where it runs fastest."""
+        return self._mean_s * len(self.window)
 
     def predicted_s(self, placement: Placement) -> float:
         """Return the median predicted runtime of a placement."""

@@ -14,6 +14,7 @@ from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.pool import Pool
 
+_WORTH_A_PLAN_S = 0.02  # planned work that may be shared anew with an idle resource; a plan costs about a millisecond
 Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
 
 
@@ -123,7 +124,9 @@ class Planner:
         news = self.ended >= max(8, window // 8)
         if self.stale and (window < most or news):
             return True
-        return news and any(not lane.running and self._pool.has_room(lane) for lane in self._pool.lanes.values())
+        if not news and not (self.ended and self.agenda.work_s() >= _WORTH_A_PLAN_S):
+            return False
+        return any(not lane.running and self._pool.has_room(lane) for lane in self._pool.lanes.values())
 
     def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:
         """Renew the agenda; yield each job that waits because it cannot be placed, with the reason."""

@@ -9,7 +9,14 @@ from dnaml.core.resource import Resource, ResourceState
 
 _MOST_AHEAD = 7
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
+_ONE_AHEAD_S = 0.03  # below, one attempt waits at its worker for the one before it
 _OVERDUE_FACTOR, _OVERDUE_S = 2.0, 0.5
+
+
+def _ahead(predicted_s: float) -> int:
+    """Return how many attempts of this length a worker is given beyond the one it runs."""
+    least = 1 if predicted_s < _ONE_AHEAD_S else 0
+    return max(least, min(_MOST_AHEAD, int(_AHEAD_S / max(predicted_s, 1e-6))))
 
 
 def _remaining_s(elapsed_s: float, predicted_s: float) -> float:
@@ -117,7 +124,7 @@ class Pool:
         if len(lane.running) < lane.resource.slots:
             self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
         lane.running[attempt_id] = (at_s, predicted_s)
-        lane.ahead = min(_MOST_AHEAD, int(_AHEAD_S / max(predicted_s, 1e-6)))
+        lane.ahead = _ahead(predicted_s)
         self._started += 1
         lane.started = self._started
 

@@ -252,3 +252,13 @@ def test_a_run_that_went_on_from_a_checkpoint_is_a_lower_bound():
     assert taught(desk) == [[("r0", True, True)], [("r0", False, True)]] or taught(desk) == [
         [("r0", True, True), ("r0", False, True)]
     ]
+
+
+@pytest.mark.parametrize(("runtime_s", "plans"), [(1.0, 2), (1e-4, 1)])
+def test_one_end_is_reason_enough_for_a_plan_when_a_resource_idles_and_the_work_left_is_worth_it(runtime_s, plans):
+    desk, policy = counting_desk(seconds={"r0": runtime_s, "r1": 50.0 * runtime_s}, own_clocks=True)
+    desk.up("r0", "r1")
+    before = len(policy.problems)
+    first, *_ = starts(desk.submit(*(f"j{i}" for i in range(6))))
+    desk.done(first)
+    assert len(policy.problems) - before == plans

@@ -202,7 +202,7 @@ def _threads(count: int) -> Iterator[None]:
         yield
         return
     try:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+        from threadpoolctl import threadpool_limits
     except ImportError:
         yield
         return
