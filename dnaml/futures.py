@@ -64,17 +64,14 @@ class ExplainedDecision:
 
 
 def reasons(decision: Decision) -> list[str]:
-    """Return for every candidate why it lost, in words; for the chosen one what spoke for it."""
+    """Return for every candidate why it lost, in words; "chosen" for the one that won, if any did."""
+    if decision.chosen not in decision.resource_ids:
+        return list(decision.reasons)
     best = decision.resource_ids.index(decision.chosen)
-    lines = []
-    for index, told in enumerate(decision.reasons):
-        if index == best:
-            lines.append("chosen")
-        elif told:
-            lines.append(told)
-        else:
-            lines.append(_compare(decision, index, best))
-    return lines
+    return [
+        "chosen" if index == best else told or _compare(decision, index, best)
+        for index, told in enumerate(decision.reasons)
+    ]
 
 
 def _compare(decision: Decision, index: int, best: int) -> str:

@@ -43,7 +43,7 @@ class Meter:
         system_s = self1.ru_stime - self0.ru_stime + children1.ru_stime - children0.ru_stime
         wall_s, cpu_s = wall1 - wall0, user_s + system_s
         children_s = children1.ru_utime + children1.ru_stime - children0.ru_utime - children0.ru_stime
-        on_core_s = max(thread1 - thread0, 0.0) + children_s
+        on_core_s = max(thread1 - thread0 + children_s, cpu_s)  # other threads work while this one waits for them
         blocked_s = max(0.0, wall_s - on_core_s - (delay1 - delay0))
         extra = {
             "cpu_user_s": user_s,
