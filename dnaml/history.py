@@ -320,13 +320,14 @@ def request_cancel(folder: Path, job_id: str) -> None:
 
 def _run(view: JobView, attempt: AttemptView, resource: Resource, usage: Usage) -> Run:
     failed_itself = attempt.state is AttemptState.FAILED
+    resumed = any(other.checkpoints for other in view.attempts if other is not attempt)
     return Run(
         computation=view.computation,
         resource=resource,
         runtime_s=max(usage.runtime_s, 1e-6),
         at_s=attempt.ended_at_s or attempt.started_at_s,
         failed=attempt.state in (AttemptState.FAILED, AttemptState.LOST),
-        censored=len(view.attempts) > 1 if attempt.state is AttemptState.DONE else not failed_itself,
+        censored=resumed if attempt.state is AttemptState.DONE else not failed_itself,
         energy_j=usage.energy_j,
         telemetry=usage.telemetry,
     )
