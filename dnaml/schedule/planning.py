@@ -14,6 +14,7 @@ from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.pool import Pool
 
+_NEWS_SHARE = 20
 _WORTH_A_PLAN_S = 0.02  # planned work that may be shared anew with an idle resource; a plan costs about a millisecond
 Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
 
@@ -62,6 +63,7 @@ class Planner:
         self._settings, self._seed = settings, seed
         self._least_priority, self._urgent = 0, False
         self._runs: list[Run] = []
+        self._learned = 0
         self._learned_at_s = float("-inf")
 
     def arrived(self, job: Job) -> None:
@@ -107,8 +109,13 @@ class Planner:
         self._runs = []
 
     def learn(self, at_s: float) -> None:
-        """Give the predictor the runs since the last time, at most every `learn_every_s`."""
-        if self._runs and at_s - self._learned_at_s >= self._settings.learn_every_s:
+        """Give the predictor the runs since the last time, at most every `learn_every_s`.
+
+        A twentieth of what it knows already may wait five times as long: learning makes it forget kept answers.
+        """
+        patience = 1.0 if _NEWS_SHARE * len(self._runs) >= self._learned else 5.0
+        if self._runs and at_s - self._learned_at_s >= patience * self._settings.learn_every_s:
+            self._learned += len(self._runs)
             self.predictor = self.predictor.updated(self._runs)
             self._runs = []
             self._learned_at_s = at_s

@@ -7,7 +7,7 @@ import numpy as np
 from dnaml.core.plan import FloatArray
 from dnaml.core.resource import Resource, ResourceState
 
-_MOST_AHEAD = 7
+_MOST_AHEAD = 31
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
 _ONE_AHEAD_S = 0.03  # below, one attempt waits at its worker for the one before it
 _OVERDUE_FACTOR, _OVERDUE_S = 2.0, 0.5
@@ -124,7 +124,7 @@ class Pool:
         if len(lane.running) < lane.resource.slots:
             self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
         lane.running[attempt_id] = (at_s, predicted_s)
-        lane.ahead = _ahead(predicted_s)
+        lane.ahead = lane.resource.slots * _ahead(predicted_s)
         self._started += 1
         lane.started = self._started
 
