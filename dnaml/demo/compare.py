@@ -126,3 +126,9 @@ def figures(ran: Ran, preset: str, references: References) -> dict[str, float]:
         "objective": reached.objective,
         "wall_s": ran.wall_s,
     }
+
+
+def mean_figures(passes: Sequence[Ran], preset: str, references: References) -> dict[str, float]:
+    """Return the means of the figures over several runs of the batch under one policy."""
+    all_figures = [figures(ran, preset, references) for ran in passes]
+    return {name: float(np.mean([one[name] for one in all_figures])) for name in all_figures[0]}

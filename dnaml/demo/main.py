@@ -80,7 +80,7 @@ class Stage:
             done.append(step)
             self.progress.advance(task)
         self.progress.update(task, completed=total)
-        self._elapsed_s[title] = time.monotonic() - since_s
+        self._elapsed_s[title] = self._elapsed_s.get(title, 0.0) + time.monotonic() - since_s
         return done
 
 
@@ -170,26 +170,63 @@ def _collect_and_learn(executor: Executor, findings: Findings, stage: Stage) -> 
 
 
 def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, stage: Stage) -> None:
-    predictor = LivePredictor(model=model)
+    """Run the batch under every policy twice, before and after the missing cells are measured; figures are means.
+
+    The machine's speed drifts: two passes apart in time, with the oracle around the second, spread it over all.
+    """
     batch = compare.draw_batch(findings.scale.kernels, per_kernel=findings.scale.per_kernel, seed=findings.seed + 2)
-    ran: dict[str, dict[str, compare.Ran]] = {preset: {} for preset in compare.PRESETS}
+    series = Series(executor, batch, stage)
+    predictor = LivePredictor(model=model)
+    _place_by_all(series, predictor)
+    never_run = _measure_missing(executor, findings, model, stage)
+    truth = _truth(executor)
+    series.place(ORACLE, MatchingPolicy(), truth, compare.PRESETS)
+    _place_by_all(series, predictor)
+    series.place(ORACLE, MatchingPolicy(), truth, compare.PRESETS)
+    references = compare.references_of(batch, executor.resources, _truth(executor))
+    findings.ran = {preset: {name: made[0] for name, made in by.items()} for preset, by in series.ran.items()}
+    findings.runs = findings.runs + never_run
+    findings.policies = {
+        preset: {name: compare.mean_figures(made, preset, references) for name, made in by.items()}
+        for preset, by in series.ran.items()
+    }
+    findings.example = findings.ran["balanced"][DNAML]
+    for preset in compare.PRESETS:
+        stage.console.print(policy_table(preset, findings.policies[preset]))
+    stage.console.print(findings.example.first.decision.explain().to_string())
 
-    def place(label: str, policy: Policy, predictor: Predictor, presets: Sequence[str]) -> Iterable[str]:
-        for preset in presets:
-            ran[preset][label] = compare.run_batch(
-                executor, batch, label=label, policy=policy, predictor=predictor, objective=preset
-            )
-            yield label
 
-    presets = compare.PRESETS
-    stage.run("placing with dnaml", place(DNAML, MatchingPolicy(), predictor, presets), len(presets))
-    for name in SIMPLE:
-        stage.run(f"placing by {name}", place(name, by_name(name), predictor, presets[:1]), 1)
-        for preset in presets[1:]:
-            ran[preset][name] = ran[presets[0]][name]  # a simple policy does not look at the objective
-    stage.run(
-        f"placing by {SEED_MATCHER}", place(SEED_MATCHER, by_name(SEED_MATCHER), predictor, presets), len(presets)
-    )
+class Series:
+    """The runs of one batch: `ran` holds for each preset and policy what its passes made of it."""
+
+    def __init__(self, executor: Executor, batch: Sequence[compare.Item], stage: Stage) -> None:
+        self.ran: dict[str, dict[str, list[compare.Ran]]] = {preset: {} for preset in compare.PRESETS}
+        self._executor, self._batch, self._stage = executor, batch, stage
+
+    def place(self, label: str, policy: Policy, predictor: Predictor, presets: Sequence[str]) -> None:
+        """Run the batch under a policy, once for each preset; the last run stands for presets it does not look at."""
+
+        def made() -> Iterable[compare.Ran]:
+            for preset in presets:
+                yield compare.run_batch(
+                    self._executor, self._batch, label=label, policy=policy, predictor=predictor, objective=preset
+                )
+
+        found = self._stage.run(f"placing by {label}", made(), len(presets))
+        for position, preset in enumerate(compare.PRESETS):
+            self.ran[preset].setdefault(label, []).append(found[min(position, len(found) - 1)])
+
+
+def _place_by_all(series: Series, predictor: Predictor) -> None:
+    """Run the batch under dnaml and every policy it is compared with."""
+    series.place(DNAML, MatchingPolicy(), predictor, compare.PRESETS)
+    for name in SIMPLE:  # these do not look at the objective
+        series.place(name, by_name(name), predictor, compare.PRESETS[:1])
+    series.place(SEED_MATCHER, by_name(SEED_MATCHER), predictor, compare.PRESETS)
+
+
+def _measure_missing(executor: Executor, findings: Findings, model: RuntimePredictor, stage: Stage) -> list[Run]:
+    """Run the cells that were never run, and judge what the model had said of them."""
     known = {(run.computation.id, run.resource.id) for run in findings.runs}
     missing = [cell for cell in collect.cells_of(findings.scale.kernels, executor.resources) if cell.pair not in known]
     futures = stage.run(
@@ -200,19 +237,12 @@ def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, st
     never_run = collect.runs_of(executor, futures)
     findings.never_run = learn.judge(model, never_run)
     stage.console.print(_quality_line("cells never run before the batch", findings.never_run))
-    truth = TablePredictor.from_runs([run for run in _all_runs(executor) if not run.censored])
-    stage.run("placing by the oracle", place(ORACLE, MatchingPolicy(), truth, presets), len(presets))
-    truth = TablePredictor.from_runs([run for run in _all_runs(executor) if not run.censored])
-    references = compare.references_of(batch, executor.resources, truth)
-    findings.ran, findings.runs = ran, findings.runs + never_run
-    findings.policies = {
-        preset: {name: compare.figures(made, preset, references) for name, made in by_policy.items()}
-        for preset, by_policy in ran.items()
-    }
-    findings.example = ran["balanced"][DNAML]
-    for preset in presets:
-        stage.console.print(policy_table(preset, findings.policies[preset]))
-    stage.console.print(ran["balanced"][DNAML].first.decision.explain().to_string())
+    return never_run
+
+
+def _truth(executor: Executor) -> TablePredictor:
+    """Return the medians of all measured runtimes."""
+    return TablePredictor.from_runs([run for run in _all_runs(executor) if not run.censored])
 
 
 def _all_runs(executor: Executor) -> list[Run]:
@@ -223,7 +253,7 @@ def _all_runs(executor: Executor) -> list[Run]:
 
 def policy_table(preset: str, rows: dict[str, dict[str, float]]) -> Table:
     """Return what each policy reached under a preset, with the ratio of dnaml's objective to it."""
-    table = Table(title=f"{preset}: the same batch under every policy (times on the resources' own clocks)")
+    table = Table(title=f"{preset}: the same batch under every policy, means of two passes (times on own clocks)")
     for column in ("policy", "mean JCT s", "makespan s", "USD", "objective", "dnaml / it", "wall s"):
         table.add_column(column, justify="left" if column == "policy" else "right")
     own = rows[DNAML]["objective"]

@@ -98,7 +98,10 @@ def _run_once(ran: "Mapping[str, Mapping[str, Ran]]") -> Html:
     names = [name for name, made in first.items() if others and all(other.get(name) is made for other in others)]
     if not names:
         return Html("")
-    return element("p", f"These do not look at the objective, ran once, and are judged by each: {', '.join(names)}.")
+    return element(
+        "p",
+        f"Figures are means of two passes. These do not look at the objective and are judged by each: {', '.join(names)}.",
+    )
 
 
 def verdict(rows: Mapping[str, Row]) -> str:
