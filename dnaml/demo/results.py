@@ -100,7 +100,7 @@ def _run_once(ran: "Mapping[str, Mapping[str, Ran]]") -> Html:
         return Html("")
     return element(
         "p",
-        f"Figures are means of two passes. These do not look at the objective and are judged by each: {', '.join(names)}.",
+        f"These do not look at the objective, so one run of a pass serves all: {', '.join(names)}.",
     )
 
 

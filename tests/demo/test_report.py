@@ -243,14 +243,14 @@ def test_the_verdict_compares_with_best_mean_and_oracle(written: Path) -> None:
 
 def test_a_policy_that_ran_once_for_all_presets_is_named(written: Path) -> None:
     words = "".join(read(written / "index.html")[1].words)
-    assert "ran once, and are judged by each: random." in words
+    assert "so one run of a pass serves all: random." in words
 
 
 def test_no_such_note_stands_where_every_policy_ran_under_each_preset(findings: Findings, tmp_path: Path) -> None:
     for place, preset in enumerate(PRESETS):
         findings.ran[preset]["random"] = ran("random", 10 + place)
     write(findings, tmp_path)
-    assert "ran once" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "one run of a pass" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_summary_on_disk_is_what_json_prints_and_holds_every_promised_key(
