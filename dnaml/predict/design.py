@@ -115,16 +115,43 @@ class Encoder:
             resource=text["resource_id"],
             computation=text["computation_id"],
             kernel=kernel,
-            size=_stack([_logged(_values(frame, name)) for name in self.size], len(frame)),
-            resource_x=_stack([_encoded(frame, column) for column in self.resource], len(frame)),
-            computation_x=_stack([_encoded(frame, column) for column in self.computation], len(frame)),
-            rates=_stack([_values(frame, f"r_{name}") for name in RATES], len(frame)),
+            size=_logged(numbers(frame, self.size)),
+            resource_x=encoded(frame, self.resource),
+            computation_x=encoded(frame, self.computation),
+            rates=numbers(frame, [f"r_{name}" for name in RATES]),
             y=None if runtime_s is None else np.log(runtime_s),
         )
 
 
-def _stack(columns: Sequence[FloatArray], rows: int) -> FloatArray:
-    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
+def numbers(frame: "pd.DataFrame", names: Sequence[str]) -> FloatArray:
+    """Return columns as floats [N, F]: NaN where one is absent, not a number or absurd."""
+    import pandas as pd
+
+    found = np.full((len(frame), len(names)), np.nan)
+    plain = [place for place, name in enumerate(names) if name in frame and frame[name].dtype.kind in "fiub"]
+    if plain:
+        found[:, plain] = frame[[names[place] for place in plain]].to_numpy(dtype=float)
+    for place in set(range(len(names))) - set(plain):
+        if names[place] in frame:
+            parsed = pd.to_numeric(frame[names[place]], errors="coerce")
+            found[:, place] = parsed.to_numpy(dtype=float, na_value=np.nan)
+    found[~(np.abs(found) < LARGEST)] = np.nan
+    return found
+
+
+def encoded(frame: "pd.DataFrame", columns: Sequence[Column]) -> FloatArray:
+    """Return the encoded columns [N, F], NaN where unknown."""
+    values = numbers(frame, [column.name for column in columns])
+    logged = np.array([column.log for column in columns], dtype=np.bool_)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values[:, logged] = np.where(values[:, logged] > 0, np.log(values[:, logged]), np.nan)
+    centre, scale = (np.array([getattr(column, name) for column in columns]) for name in ("centre", "scale"))
+    values = np.clip((values - centre) / scale, -20.0, 20.0)
+    for place, column in enumerate(columns):
+        if column.category is not None:
+            absent = column.name not in frame
+            values[:, place] = np.nan if absent else (frame[column.name].astype(str) == column.category)
+    return values
 
 
 def _text(frame: "pd.DataFrame", name: str) -> npt.NDArray[np.str_]:
@@ -146,13 +173,8 @@ def _numeric(frame: "pd.DataFrame", name: str) -> FloatArray | None:
 
 
 def _values(frame: "pd.DataFrame", name: str) -> FloatArray:
-    """Return a column as floats, NaN where it is absent, not a number or absurd."""
-    import pandas as pd
-
-    if name not in frame:
-        return np.full(len(frame), np.nan)
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    return np.where(np.abs(values) < LARGEST, values, np.nan)
+    values: FloatArray = numbers(frame, [name])[:, 0]
+    return values
 
 
 def _columns(frame: "pd.DataFrame", names: Sequence[str]) -> tuple[Column, ...]:
@@ -177,14 +199,3 @@ def _categories(frame: "pd.DataFrame", name: str) -> list[Column]:
     counts = frame[name].dropna().astype(str).value_counts()
     ordered = sorted(counts.index, key=lambda value: (-int(counts[value]), value))[:MOST_CATEGORIES]
     return [Column(name=name, category=value) for value in ordered] if len(ordered) > 1 else []
-
-
-def _encoded(frame: "pd.DataFrame", column: Column) -> FloatArray:
-    if column.category is not None:
-        if column.name not in frame:
-            return np.full(len(frame), np.nan)
-        return np.asarray(frame[column.name].astype(str) == column.category, dtype=np.float64)
-    values = _values(frame, column.name)
-    if column.log:
-        values = np.log(np.where(values > 0, values, np.nan))
-    return np.clip((values - column.centre) / column.scale, -20.0, 20.0)

@@ -1,0 +1,138 @@
+"""Runs as a matrix of entities by items, and one question asked of it: a `Task`.
+
+The entity is what little is known of (a resource, or a computation), the items are what it is combined with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+CLIP = 6.0  # of a standardised feature
+LEAST_SPREAD = 1e-6
+
+
+class Entity(Enum):
+    """Is the side that a direction treats as the entity."""
+
+    RESOURCE = "resource"  # a resource over computations
+    COMPUTATION = "computation"  # a computation over resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scale:
+    """Standardises descriptors as the training entities were; shapes: centre, spread [F'], kept [F] of raw columns.
+
+    A column with gaps is followed by one that says where they are; a column that never varies is dropped.
+    """
+
+    centre: FloatArray
+    spread: FloatArray
+    gaps: IntArray
+
+    @classmethod
+    def of(cls, raw: FloatArray) -> "Scale":
+        """Return the scale of raw descriptors [E, F], NaN where unknown."""
+        known = np.isfinite(raw)
+        count = np.maximum(known.sum(axis=0), 1)
+        centre = np.where(known, raw, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, raw - centre, 0.0) ** 2).sum(axis=0) / count)
+        gaps = np.flatnonzero(known.any(axis=0) & ~known.all(axis=0))
+        return cls(centre=centre, spread=spread, gaps=gaps)
+
+    def __call__(self, raw: FloatArray) -> FloatArray:
+        """Return the descriptors [N, F'] standardised: 0 where unknown, clipped, constant columns dropped."""
+        varies = self.spread > LEAST_SPREAD
+        scaled = (raw[:, varies] - self.centre[varies]) / self.spread[varies]
+        known = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
+        return np.concatenate([known, np.isnan(raw[:, self.gaps]).astype(np.float64)], axis=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Side:
+    """The known members of one side. Shapes: raw [M, F] descriptors as encoded, x [M, F'] standardised.
+
+    `quantities` [F'] marks columns with more than two values: those that a linear kernel may use.
+    """
+
+    index: Mapping[str, int]
+    raw: FloatArray
+    scale: Scale
+    x: FloatArray
+    quantities: BoolArray
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], raw: FloatArray) -> "Side":
+        """Return the side of these members, described by `raw` [M, F]."""
+        scale = Scale.of(raw)
+        x = scale(raw)
+        distinct = np.array([len(np.unique(column)) > 2 for column in x.T], dtype=np.bool_)
+        return cls(index={name: i for i, name in enumerate(names)}, raw=raw, scale=scale, x=x, quantities=distinct)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def codes(self, names: npt.NDArray[np.str_]) -> IntArray:
+        """Return the place [N] of each name, -1 where unknown."""
+        return np.array([self.index.get(name, -1) for name in names.tolist()], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grid:
+    """The measured matrix. Shapes: y [E, I] ln seconds (NaN where nothing ran), telemetry [E, I, T], group [E].
+
+    Telemetry is standardised against the item's mean over entities, 0 where unknown. `group` numbers what is held out
+    together. `scale_out` [I] is how many machines (or cores) an item has, NaN where it says none.
+    """
+
+    entities: Side
+    items: Side
+    y: FloatArray
+    telemetry: FloatArray
+    group: IntArray
+    scale_out: FloatArray
+
+    @property
+    def known(self) -> BoolArray:
+        """Return where something ran [E, I]."""
+        return np.isfinite(self.y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """One entity, its K probes, and Q items asked about; all item arrays hold the probes first.
+
+    Shapes: y [K] ln seconds; item [K+Q] places in the grid, -1 for an item never seen; item_x [K+Q, Fi];
+    scale_out [K+Q]; entity_x [Fe]; telemetry [T], the mean over the probes, 0 where unknown.
+    """
+
+    y: FloatArray
+    item: IntArray
+    item_x: FloatArray
+    scale_out: FloatArray
+    entity_x: FloatArray
+    telemetry: FloatArray
+
+    @property
+    def probes(self) -> int:
+        """Return how many probes there are."""
+        return len(self.y)
+
+    @property
+    def asked(self) -> int:
+        """Return how many items are asked about."""
+        return len(self.item) - len(self.y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """What one expert says: mean and sd [Q] of ln seconds."""
+
+    mean: FloatArray
+    sd: FloatArray
