@@ -1,0 +1,161 @@
+"""Shares that end together against trying every subset and a solver of the minimax problem; re-balancing likewise."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from dnaml.schedule.splitting import Joining, Progress, rebalance, split, split_units
+
+times = st.floats(0.0, 100.0)
+positive = st.floats(0.01, 1000.0)
+
+
+def best_of_all_subsets(a: np.ndarray, b: np.ndarray, joining: Joining) -> float:
+    """Try every subset: all must end together with shares that are not negative."""
+    best = float((a + b).min())
+    most = joining.most_parts or len(a)
+    for size in range(2, min(most, len(a)) + 1):
+        for chosen in combinations(range(len(a)), size):
+            s = list(chosen)
+            tau = (1 + (a[s] / b[s]).sum()) / (1 / b[s]).sum()
+            if (tau >= a[s]).all():
+                best = min(best, tau + joining.join_s + joining.join_each_s * size)
+    return best
+
+
+@given(
+    pairs=st.lists(st.tuples(times, positive), min_size=1, max_size=8),
+    join_s=st.sampled_from([0.0, 0.5, 20.0]),
+    each_s=st.sampled_from([0.0, 0.1, 5.0]),
+    most=st.sampled_from([None, 1, 2, 3]),
+)
+def test_a_split_equals_trying_every_subset(pairs, join_s, each_s, most):
+    a, b = (np.array(side) for side in zip(*pairs, strict=True))
+    joining = Joining(join_s=join_s, join_each_s=each_s, most_parts=most)
+    found = split(a, b, joining=joining, worth=0.0)
+    assert found.end_s == pytest.approx(best_of_all_subsets(a, b, joining), rel=1e-9)
+    assert found.share.sum() == pytest.approx(1.0)
+    assert found.share.min() >= 0
+    assert found.parts <= (most or 8)
+    used = found.share > 0
+    ends = (a + b * found.share)[used]
+    assert ends.max() == pytest.approx(ends.min(), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_split_equals_the_linear_programme(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(0, 50, 8), rng.uniform(1, 100, 8)
+    # Variables are shares and tau; a resource may stay idle, so its start counts only if it takes part: try all sets.
+    best = np.inf
+    for size in range(1, 9):
+        for s in combinations(range(8), size):
+            index = list(s)
+            rows = np.column_stack([np.diag(b[index]), -np.ones(size)])
+            sums = np.append(np.ones(size), 0.0)[None]
+            solved = linprog(np.append(np.zeros(size), 1.0), rows, -a[index], sums, [1.0])
+            best = min(best, solved.fun)
+        if size == 3 and seed:
+            break  # all sets for the first seed, small ones for the others
+    found = split(a, b, joining=Joining(most_parts=8 if not seed else 3), worth=0.0)
+    assert found.end_s == pytest.approx(best, rel=1e-9)
+
+
+def test_work_is_split_only_where_it_gains_enough():
+    a, b = np.array([0.0, 9.2]), np.array([10.0, 10.0])
+    assert split(a, b).share.tolist() == [1.0, 0.0]  # 9.6 instead of 10 s gains 4 %
+    assert split(a, b).end_s == 10.0
+    assert split(a, b, worth=0.03).share.tolist() == pytest.approx([0.96, 0.04])
+
+
+@pytest.mark.parametrize(
+    ("start", "whole", "word"),
+    [(np.nan, 1.0, "start"), (-1.0, 1.0, "start"), (0.0, 0.0, "positive"), (0.0, np.inf, "finite")],
+)
+def test_a_resource_without_usable_times_takes_no_part_and_has_a_reason(start, whole, word):
+    found = split(np.array([0.0, start, 0.0]), np.array([4.0, whole, 4.0]))
+    assert found.share.tolist() == [0.5, 0.0, 0.5]
+    assert word in found.unusable[1]
+
+
+def test_without_usable_resources_nothing_is_shared():
+    for start in (np.zeros(0), np.full(2, np.nan)):
+        found = split(start, np.ones(len(start)))
+        assert found.share.sum() == 0
+        assert found.end_s == np.inf
+        assert split_units(5, start, np.ones(len(start))).sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whole_units_equal_trying_every_division(seed):
+    rng = np.random.default_rng(seed)
+    a, each = rng.uniform(0, 6, 3), rng.uniform(0.5, 4, 3)
+    units = int(rng.integers(1, 9))
+    ends = [
+        max(a[i] + each[i] * n for i, n in enumerate(counts) if n)
+        for counts in product(range(units + 1), repeat=3)
+        if sum(counts) == units
+    ]
+    found = split_units(units, a, each)
+    assert found.sum() == units
+    assert max(a[i] + each[i] * n for i, n in enumerate(found) if n) == pytest.approx(min(ends), rel=1e-12)
+
+
+def test_no_units_need_no_resource():
+    assert split_units(0, np.zeros(2), np.ones(2)).tolist() == [0, 0]
+
+
+def progress(left, observed, low, high, restart):
+    return Progress(
+        left_share=np.array(left, dtype=float),
+        observed_whole_s=np.array(observed, dtype=float),
+        low_whole_s=np.array(low, dtype=float),
+        high_whole_s=np.array(high, dtype=float),
+        restart_s=np.array(restart, dtype=float),
+    )
+
+
+def test_parts_whose_rates_are_as_predicted_go_on():
+    assert rebalance(progress([0.5, 0.5], [10, 11], [9, 9], [12, 12], [0, 0])) is None
+
+
+def test_a_part_that_has_ended_asks_for_nothing():
+    assert rebalance(progress([0.5, 0.0], [10, 50], [9, 9], [12, 12], [0, 0])) is None
+    assert rebalance(progress([0.0, 0.0], [10, 50], [9, 9], [12, 12], [0, 0])) is None
+
+
+def test_work_moves_from_a_part_that_turned_out_slow():
+    shares = rebalance(progress([0.5, 0.5], [10, 40], [9, 9], [12, 12], [1, 1]))
+    assert shares is not None
+    assert shares.sum() == pytest.approx(1.0)
+    # 10 s + 10 x of the quick one's time, its restart of 1 s included, equal what is left to the slow one
+    assert 1 + 10 * shares[0] == pytest.approx(40 * shares[1])
+
+
+def test_a_dear_restart_keeps_the_shares():
+    assert rebalance(progress([0.5, 0.5], [10, 40], [9, 9], [12, 12], [16, 16])) is None
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(0, 1), st.floats(1, 50), st.floats(0, 20)), min_size=1, max_size=3),
+)
+def test_new_shares_end_as_early_as_any_on_a_fine_grid(rows):
+    left, observed, restart = (np.array(side) for side in zip(*rows, strict=True))
+    if left.sum() <= 0.01:
+        return
+    state = progress(left, observed, observed * 2, observed * 3, restart)
+    shares = rebalance(state, worth=0.0)
+
+    def end_s(parts):
+        paid = np.where(parts > left + 1e-9, restart, 0.0)
+        return float(np.where(parts > 0, paid + parts * observed, 0.0).max())
+
+    reached = end_s(left) if shares is None else end_s(shares)
+    steps = 24
+    for counts in product(range(steps + 1), repeat=len(left)):
+        if sum(counts) == steps:
+            assert reached <= end_s(np.array(counts) / steps * left.sum()) * (1 + 1e-9)
