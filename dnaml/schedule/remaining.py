@@ -51,7 +51,11 @@ def remaining_s(levels: FloatArray, values_s: FloatArray, elapsed_s: float = 0.0
 
     A run beyond a distribution that has no tail is about to end: its remaining times are 0.
     """
+    parts = (np.arange(count) + 0.5) / count
+    if elapsed_s >= values_s[-1]:  # a power law cut off below is the same power law, however far out
+        exponent = _tail_exponent(np.asarray(levels, dtype=float), np.asarray(values_s, dtype=float))
+        beyond: FloatArray = elapsed_s * ((1 - parts) ** -exponent - 1)
+        return beyond
     done = share_done(levels, values_s, elapsed_s) if elapsed_s > 0 else 0.0
-    shares = done + (1 - done) * (np.arange(count) + 0.5) / count
-    left: FloatArray = np.maximum(0.0, runtimes_s(levels, values_s, shares) - elapsed_s)
+    left: FloatArray = np.maximum(0.0, runtimes_s(levels, values_s, done + (1 - done) * parts) - elapsed_s)
     return left

@@ -51,7 +51,7 @@ def test_the_share_done_and_the_runtimes_are_inverse(elapsed, sigma):
     values = lognormal(sigma)
     share = share_done(LEVEL, values, elapsed)
     assert 0 <= share <= 1
-    if sigma > 0.01 and float(runtimes_s(LEVEL, values, np.zeros(1))[0]) < elapsed < 1e3:
+    if sigma > 0.01 and share < 1 - 1e-9 and float(runtimes_s(LEVEL, values, np.zeros(1))[0]) < elapsed:
         assert float(runtimes_s(LEVEL, values, np.array([share]))[0]) == pytest.approx(elapsed, rel=1e-6)
 
 
