@@ -146,7 +146,7 @@ def encoded(frame: "pd.DataFrame", columns: Sequence[Column]) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         values[:, logged] = np.where(values[:, logged] > 0, np.log(values[:, logged]), np.nan)
     centre, scale = (np.array([getattr(column, name) for column in columns]) for name in ("centre", "scale"))
-    values = np.clip((values - centre) / scale, -20.0, 20.0)
+    values[:] = np.clip((values - centre) / scale, -20.0, 20.0)
     for place, column in enumerate(columns):
         if column.category is not None:
             absent = column.name not in frame

@@ -6,9 +6,13 @@ The entity is what little is known of (a resource, or a computation), the items 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from dnaml.predict.paired.sources import Sources
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -132,7 +136,20 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
-    """What one expert says: mean and sd [Q] of ln seconds."""
+    """What one expert says: mean and sd [Q] of ln seconds.
+
+    `own_error` is the mean absolute error in ln seconds on the task's own probes, each left out in turn; NaN where there
+    are fewer than two or the expert cannot tell.
+    """
 
     mean: FloatArray
     sd: FloatArray
+    own_error: float = float("nan")
+
+
+class Member(Protocol):
+    """An expert fitted on some entities of a grid."""
+
+    def answer(self, task: Task, sources: "Sources") -> Answer | None:
+        """Return what the expert says of a task; None where it cannot say anything."""
+        ...

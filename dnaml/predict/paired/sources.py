@@ -23,7 +23,7 @@ ITEM_FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sources:
-    """Rows of the known entities. Shapes: rows [S, I] ln seconds, filled; x [S, Fe]; item_effect [I]; entity_effect [S].
+    """Rows of known entities. Shapes: rows [S, I] ln seconds, filled; x [S, Fe]; item_effect [I]; entity_effect [S].
 
     `held_out` [S, I] and `item_effect_held_out` [I] are an item's column as guessed from its descriptors alone (None
     where items cannot be told apart). `scale` is the sd of what the effects leave.

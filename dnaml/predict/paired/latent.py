@@ -1,0 +1,189 @@
+"""Effects and latent interactions with linear priors on both sides' descriptors, exact for a new entity's probes.
+
+    y(entity, item) = a_item + b_entity + phi_item . z_entity + noise
+
+(b, z) of an entity and (a, phi) of an item are found in turns, each closed form given the other side and its own
+prior; a new entity with a few probes is the same closed form once more.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Task
+from dnaml.predict.paired.prior import LARGEST_VARIANCE, LEAST_VARIANCE, Prior, PriorFit
+from dnaml.predict.paired.sources import Sources
+
+ROUNDS, PRIOR_EVERY = 24, 4
+START_SD, START_VARIANCE = 0.3, 0.25
+SUSPECT = 2.5  # sds by which the other probes contradict one before its variance is inflated
+SUSPECT_ROUNDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Vectors:
+    """One side while it is being found. Shapes: mean, expected [M, K]; covariance [M, K, K]; variance [K] of the prior."""
+
+    mean: FloatArray
+    covariance: FloatArray
+    expected: FloatArray
+    variance: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Latent:
+    """The fitted model of one rank. Shapes: item_mean [I, K], item_covariance [I, K, K]; `noise` is that of a cell."""
+
+    item_mean: FloatArray
+    item_covariance: FloatArray
+    item_prior: Prior
+    entity_prior: Prior
+    noise: float
+
+    @classmethod
+    def fit(cls, grid: Grid, use: BoolArray, rank: int, *, seed: int = 0) -> "Latent | None":
+        """Return the model of the entities marked in `use` [E]; None when the matrix is too small for the rank."""
+        known = grid.known[use]
+        if 2 * rank > min(int(use.sum()), int(known.any(axis=0).sum())):
+            return None
+        y = np.where(known, grid.y[use], 0.0)
+        rng, offset = np.random.default_rng(seed), float(y.sum() / known.sum())
+        fits = PriorFit(grid.entities.x[use]), PriorFit(grid.items.x)
+        entities, items = (_start(len(fit.x), rank, level, rng) for fit, level in zip(fits, (0.0, offset), strict=True))
+        priors = [_flat(fit, side) for fit, side in zip(fits, (entities, items), strict=True)]
+        noise = max(float((y - offset)[known].var()) / 4, LEAST_VARIANCE)
+        for step in range(ROUNDS):
+            if step and step % PRIOR_EVERY == 0:
+                priors = [_refit(fit, side) for fit, side in zip(fits, (entities, items), strict=True)]
+                entities, items = (_under(p, f, s) for p, f, s in zip(priors, fits, (entities, items), strict=True))
+            entities = _solved(entities, items, y, known, noise)
+            items = _solved(items, entities, y.T, known.T, noise)
+            noise = _noise(entities, items, y, known)
+        return cls(
+            item_mean=items.mean,
+            item_covariance=items.covariance,
+            item_prior=priors[1],
+            entity_prior=priors[0],
+            noise=noise,
+        )
+
+    def answer(self, task: Task, sources: Sources) -> Answer:
+        """Return mean and sd [Q] of ln seconds of the items asked about."""
+        found, u, unsure, basis = self._found(task)
+        k = task.probes
+        spread = np.einsum("qk,kl,ql->q", basis[k:], found.covariance, basis[k:]) + unsure[k:] + self.noise
+        own = float(np.abs(found.left_out).mean()) if k > 1 else float("nan")
+        return Answer(mean=u[k:, 0] + basis[k:] @ found.mean, sd=np.sqrt(spread), own_error=own)
+
+    def joint(self, task: Task) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of the items asked about."""
+        found, u, unsure, basis = self._found(task)
+        k = task.probes
+        covariance = basis[k:] @ found.covariance @ basis[k:].T
+        return u[k:, 0] + basis[k:] @ found.mean, covariance, unsure[k:] + self.noise
+
+    def _found(self, task: Task) -> "tuple[Found, FloatArray, FloatArray, FloatArray]":
+        prior = self.entity_prior(task.entity_x[None])[0]
+        u, unsure = self._items(task, prior)
+        basis, k = _with_one(u), task.probes
+        found = given_probes(prior, self.entity_prior.variance, basis[:k], task.y - u[:k, 0], self.noise + unsure[:k])
+        return found, u, unsure, basis
+
+    def _items(self, task: Task, entity: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the vectors [K+Q, K] of a task's items and the variance they bring for this entity [K+Q]."""
+        place = np.maximum(task.item, 0)
+        u, covariance = self.item_mean[place], self.item_covariance[place]
+        unknown = task.item < 0
+        if unknown.any():
+            u[unknown] = self.item_prior(task.item_x[unknown])
+            covariance[unknown] = np.diag(self.item_prior.variance)
+        one = np.r_[1.0, entity[1:]]
+        width = len(one)
+        return u, covariance.reshape(-1, width * width) @ np.outer(one, one).ravel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """An entity's vector given its probes. Shapes: mean [K], covariance [K, K], left_out [P] errors left out in turn."""
+
+    mean: FloatArray
+    covariance: FloatArray
+    left_out: FloatArray
+
+
+def given_probes(
+    prior: FloatArray, prior_variance: FloatArray, basis: FloatArray, target: FloatArray, variance: FloatArray
+) -> Found:
+    """Return the posterior [K] of a vector given target [P] = basis [P, K] @ vector + noise of `variance` [P].
+
+    A probe that the others contradict by more than SUSPECT sds loses weight.
+    """
+    known, weight, left_out = 1.0 / prior_variance, 1.0 / variance, np.zeros(0)
+    for last in range(SUSPECT_ROUNDS, -1, -1):
+        covariance = np.linalg.inv(np.diag(known) + (basis * weight[:, None]).T @ basis)
+        mean = covariance @ (known * prior + basis.T @ (weight * target))
+        if len(target) < 2:
+            break
+        leverage = np.einsum("ki,ij,kj->k", basis, covariance, basis)
+        free = np.maximum(1.0 - leverage * weight, 0.02)
+        left_out = (target - basis @ mean) / free
+        if not last:
+            break
+        deviation = np.abs(left_out) / np.sqrt(1.0 / weight + leverage / free)
+        weight = np.where(deviation > SUSPECT, 0.5 * (SUSPECT / np.maximum(deviation, SUSPECT)) ** 2, 1.0) / variance
+    return Found(mean=mean, covariance=covariance, left_out=left_out)
+
+
+def _start(members: int, rank: int, level: float, rng: np.random.Generator) -> Vectors:
+    mean = np.concatenate([np.full((members, 1), level), rng.normal(0.0, START_SD, (members, rank))], axis=1)
+    return Vectors(
+        mean=mean,
+        covariance=np.zeros((members, rank + 1, rank + 1)),
+        expected=np.zeros_like(mean),
+        variance=np.r_[LARGEST_VARIANCE, np.full(rank, START_VARIANCE)],
+    )
+
+
+def _flat(fit: PriorFit, side: Vectors) -> Prior:
+    weights = np.zeros((fit.x.shape[1], side.mean.shape[1]))
+    return Prior(weights=weights, intercept=side.mean.mean(axis=0), variance=side.variance)
+
+
+def _refit(fit: PriorFit, side: Vectors) -> Prior:
+    return fit(side.mean, np.diagonal(side.covariance, axis1=1, axis2=2).mean(axis=0))
+
+
+def _under(prior: Prior, fit: PriorFit, side: Vectors) -> Vectors:
+    return Vectors(mean=side.mean, covariance=side.covariance, expected=prior(fit.x), variance=prior.variance)
+
+
+def _solved(side: Vectors, other: Vectors, y: FloatArray, known: BoolArray, noise: float) -> Vectors:
+    """Return the side with the exact posterior of its members given the other side: y [M, N], known [M, N]."""
+    width = other.mean.shape[1]
+    basis, one = _with_one(other.mean), _with_one(side.mean)
+    unsure = _outer(one) @ other.covariance.reshape(len(other.mean), -1).T  # [M, N]
+    weight = np.where(known, 1.0 / (noise + unsure), 0.0)
+    precision = (weight @ _outer(basis)).reshape(-1, width, width) + np.diag(1.0 / side.variance)
+    pull = (weight * np.where(known, y - other.mean[:, 0], 0.0)) @ basis + side.expected / side.variance
+    covariance = np.linalg.inv(precision)
+    mean = (covariance @ pull[..., None])[..., 0]
+    return Vectors(mean=mean, covariance=covariance, expected=side.expected, variance=side.variance)
+
+
+def _outer(vectors: FloatArray) -> FloatArray:
+    """Return each vector's outer product with itself, flat: [N, K] in, [N, K * K] out."""
+    products: FloatArray = (vectors[:, :, None] * vectors[:, None, :]).reshape(len(vectors), -1)
+    return products
+
+
+def _noise(entities: Vectors, items: Vectors, y: FloatArray, known: BoolArray) -> float:
+    error = np.where(known, y - items.mean[:, 0] - entities.mean @ _with_one(items.mean).T, 0.0)
+    count = int(known.sum())
+    free = max(count - 0.5 * entities.mean.shape[1] * sum(y.shape), 0.25 * count)
+    return max(float((error**2).sum()) / free, LEAST_VARIANCE)
+
+
+def _with_one(vectors: FloatArray) -> FloatArray:
+    basis = vectors.copy()
+    basis[:, 0] = 1.0
+    return basis
