@@ -107,6 +107,25 @@ class Grid:
         """Return where something ran [E, I]."""
         return np.isfinite(self.y)
 
+    def with_items(self, kept: IntArray) -> "Grid":
+        """Return the grid of some items alone, by their places; descriptors stay scaled as they are."""
+        names = list(self.items.index)
+        items = Side(
+            index={names[place]: i for i, place in enumerate(kept.tolist())},
+            raw=self.items.raw[kept],
+            scale=self.items.scale,
+            x=self.items.x[kept],
+            quantities=self.items.quantities,
+        )
+        return Grid(
+            entities=self.entities,
+            items=items,
+            y=self.y[:, kept],
+            telemetry=self.telemetry[:, kept],
+            group=self.group,
+            scale_out=self.scale_out[kept],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
@@ -138,8 +157,8 @@ class Task:
 class Answer:
     """What one expert says: mean and sd [Q] of ln seconds.
 
-    `own_error` is the mean absolute error in ln seconds on the task's own probes, each left out in turn; NaN where there
-    are fewer than two or the expert cannot tell.
+    `own_error` is the mean absolute error in ln seconds on the task's own probes, each left out in turn; NaN where
+    there are fewer than two or the expert cannot tell.
     """
 
     mean: FloatArray

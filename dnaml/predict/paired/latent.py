@@ -6,6 +6,7 @@
 prior; a new entity with a few probes is the same closed form once more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from dnaml.predict.paired.prior import LARGEST_VARIANCE, LEAST_VARIANCE, Prior, 
 from dnaml.predict.paired.sources import Sources
 
 ROUNDS, PRIOR_EVERY = 24, 4
+STARTS = 3
 START_SD, START_VARIANCE = 0.3, 0.25
 SUSPECT = 2.5  # sds by which the other probes contradict one before its variance is inflated
 SUSPECT_ROUNDS = 2
@@ -22,7 +24,7 @@ SUSPECT_ROUNDS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Vectors:
-    """One side while it is being found. Shapes: mean, expected [M, K]; covariance [M, K, K]; variance [K] of the prior."""
+    """One side on its way. Shapes: mean, expected [M, K]; covariance [M, K, K]; variance [K] of the prior."""
 
     mean: FloatArray
     covariance: FloatArray
@@ -103,8 +105,33 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Latents:
+    """The mean of models of one rank that started from different random vectors."""
+
+    parts: tuple[Latent, ...]
+
+    @classmethod
+    def fit(cls, grid: Grid, use: BoolArray, rank: int, *, seed: int = 0) -> "Latents | None":
+        """Return STARTS models of the entities marked in `use` [E]; None when the matrix is too small for the rank."""
+        parts = [Latent.fit(grid, use, rank, seed=seed + start) for start in range(STARTS)]
+        fitted = tuple(part for part in parts if part is not None)
+        return cls(parts=fitted) if fitted else None
+
+    def answer(self, task: Task, sources: Sources) -> Answer:
+        """Return the mean of the parts; their disagreement counts as variance."""
+        return mean_answer([part.answer(task, sources) for part in self.parts])
+
+
+def mean_answer(answers: Sequence[Answer]) -> Answer:
+    """Return the mean of several answers; their disagreement counts as variance."""
+    means, sds = np.stack([a.mean for a in answers]), np.stack([a.sd for a in answers])
+    own = float(np.mean([a.own_error for a in answers]))
+    return Answer(mean=means.mean(axis=0), sd=np.sqrt((sds**2).mean(axis=0) + means.var(axis=0)), own_error=own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
-    """An entity's vector given its probes. Shapes: mean [K], covariance [K, K], left_out [P] errors left out in turn."""
+    """An entity's vector given P probes. Shapes: mean [K], covariance [K, K], left_out [P] errors left out."""
 
     mean: FloatArray
     covariance: FloatArray
@@ -120,7 +147,7 @@ def given_probes(
     """
     known, weight, left_out = 1.0 / prior_variance, 1.0 / variance, np.zeros(0)
     for last in range(SUSPECT_ROUNDS, -1, -1):
-        covariance = np.linalg.inv(np.diag(known) + (basis * weight[:, None]).T @ basis)
+        covariance = _inverse(np.diag(known) + (basis * weight[:, None]).T @ basis)
         mean = covariance @ (known * prior + basis.T @ (weight * target))
         if len(target) < 2:
             break
@@ -165,7 +192,7 @@ def _solved(side: Vectors, other: Vectors, y: FloatArray, known: BoolArray, nois
     weight = np.where(known, 1.0 / (noise + unsure), 0.0)
     precision = (weight @ _outer(basis)).reshape(-1, width, width) + np.diag(1.0 / side.variance)
     pull = (weight * np.where(known, y - other.mean[:, 0], 0.0)) @ basis + side.expected / side.variance
-    covariance = np.linalg.inv(precision)
+    covariance = _inverse(precision)
     mean = (covariance @ pull[..., None])[..., 0]
     return Vectors(mean=mean, covariance=covariance, expected=side.expected, variance=side.variance)
 
@@ -180,10 +207,14 @@ def _noise(entities: Vectors, items: Vectors, y: FloatArray, known: BoolArray) -
     error = np.where(known, y - items.mean[:, 0] - entities.mean @ _with_one(items.mean).T, 0.0)
     count = int(known.sum())
     free = max(count - 0.5 * entities.mean.shape[1] * sum(y.shape), 0.25 * count)
-    return max(float((error**2).sum()) / free, LEAST_VARIANCE)
+    return float(max((error**2).sum() / free, LEAST_VARIANCE))
 
 
 def _with_one(vectors: FloatArray) -> FloatArray:
     basis = vectors.copy()
     basis[:, 0] = 1.0
     return basis
+
+
+def _inverse(matrix: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

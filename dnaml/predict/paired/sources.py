@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid, IntArray, Side, Task
+from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid, Side, Task
 from dnaml.predict.paired.regress import Regressor, fit_regressor, kernel_ridge
 
 EFFECT_ROUNDS = 30
@@ -82,25 +82,6 @@ class Sources:
                 guess = self.unseen(task.item_x[~known])
                 rows[:, ~known], effect[~known] = guess[:, :-1].T, guess[:, -1]
         return rows, effect
-
-    def without_items(self, hidden: IntArray) -> "Sources":
-        """Return the sources as if these items had never been seen: a replay of unseen items, out of fold."""
-        assert self.held_out is not None, "items cannot be told apart"
-        assert self.item_effect_held_out is not None, "items cannot be told apart"
-        rows, effect = self.rows.copy(), self.item_effect.copy()
-        rows[:, hidden] = self.held_out[:, hidden]
-        effect[hidden] = self.item_effect_held_out[hidden]
-        return Sources(
-            items=self.items,
-            rows=rows,
-            held_out=self.held_out,
-            x=self.x,
-            item_effect=effect,
-            item_effect_held_out=self.item_effect_held_out,
-            entity_effect=self.entity_effect,
-            scale=self.scale,
-            unseen=self.unseen,
-        )
 
 
 def effects(y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,58 @@
+"""One direction of the learned model: experts fitted on every entity, the weights of each, and calibrated intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnaml.predict.paired.gate import Gate, fit_gate
+from dnaml.predict.paired.grid import FloatArray, Grid, Task
+from dnaml.predict.paired.intervals import Blend, Intervals
+from dnaml.predict.paired.members import Fitted, arrays_of
+from dnaml.predict.paired.replay import Episode, folds_of, replay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Direction:
+    """The fitted model of new entities over known items; None of it exists for a grid that is too small."""
+
+    grid: Grid
+    fitted: Fitted
+    gate: Gate
+    intervals: Intervals
+
+    @classmethod
+    def fit(cls, grid: Grid, *, seed: int = 0) -> "Direction | None":
+        """Return the direction of a grid; None when too few entities are there to hold any out."""
+        direction, _ = fit_with_episodes(grid, seed=seed)
+        return direction
+
+    def blend(self, task: Task) -> Blend:
+        """Return the blended answer to a task."""
+        said = self.fitted.answers(task)
+        means, sds, own = arrays_of(said, self.gate.names, task.asked)
+        return _blended(self.gate, means, sds, own, task.probes, bool((task.item[task.probes :] < 0).any()))
+
+    def quantiles(self, task: Task) -> FloatArray:
+        """Return quantiles [Q, L] of ln seconds at LEVELS."""
+        return self.intervals.quantiles(self.blend(task))
+
+
+def fit_with_episodes(grid: Grid, *, seed: int = 0) -> tuple[Direction | None, list[Episode]]:
+    """Return the direction of a grid and the replays it learned from."""
+    folds = folds_of(grid, seed=seed)
+    fits = [Fitted.of(fold.grid, fold.entities, seed=seed) for fold in folds]
+    whole = Fitted.of(grid, np.ones(len(grid.entities), dtype=np.bool_), seed=seed)
+    names = tuple(name for name in whole.members if any(name in fit.members for fit in fits))
+    episodes = replay(grid, folds, fits, names, seed=seed) if names else []
+    if not episodes:
+        return None, []
+    gate = fit_gate(episodes, names, whole.sources.scale, len(grid.entities))
+    blends = [_blended(gate, e.means, e.sds, e.own_errors, e.task.probes, e.unseen) for e in episodes]
+    intervals = Intervals.of(blends, [episode.truth for episode in episodes])
+    return Direction(grid=grid, fitted=whole, gate=gate, intervals=intervals), episodes
+
+
+def _blended(gate: Gate, means: FloatArray, sds: FloatArray, own: FloatArray, probes: int, unseen: bool) -> Blend:
+    answered = np.asarray(np.isfinite(means).all(axis=0), dtype=np.float64)
+    weights = gate.weights(probes, unseen, answered, own)
+    return Blend.of(means, sds, own, weights, probes=probes, unseen=unseen)
