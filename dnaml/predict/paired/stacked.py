@@ -1,0 +1,280 @@
+"""A stack of nets as tensors: what they learn from, their first parameters, and what they predict.
+
+The leading axis M of every tensor is the net, B are entities of an episode, I its items, R the rank with the speed.
+The same formulas stand in `net.py` in numpy for one net and one entity.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid, IntArray
+from dnaml.predict.paired.net import (
+    BOUND,
+    LEAST_LOG_FREEDOM,
+    LEAST_LOG_PRECISION,
+    LEAST_NOISE,
+    MOST_ENTITY_NOISE,
+    MOST_LOG_FREEDOM,
+    MOST_LOG_PRECISION,
+    MOST_SELF,
+    PASSES,
+    Profile,
+)
+from dnaml.predict.paired.sources import Sources
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Parameters = dict[str, "Tensor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetSettings:
+    """How nets are trained; 0 lets the table's size decide."""
+
+    rank: int = 0
+    steps: int = 0
+    width: int = 96
+    wide: int = 48  # length of the vectors whose product is the prior mean
+    ids: int = 16  # length of what the net learns of one item by its id
+    scores: int = 8  # principal scores of an item over the sources
+    batch: int = 40  # entities of an episode
+    rate: float = 5e-3
+    decay: float = 1e-2
+    no_probes_share: float = 0.15
+    unseen_share: float = 0.3  # of episodes in which no item is known
+    forget_share: float = 0.2  # of items whose id is hidden
+    hide_share: float = 0.15  # of entities whose description is hidden
+    field_share: float = 0.1  # of fields of a description that are hidden
+    most_probes: int = 128
+    drop_share: float = 0.15
+    robust: bool = True
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stack:
+    """What a stack of M nets learns from, as numpy arrays; see `Stack.of` for the shapes."""
+
+    settings: NetSettings
+    y: FloatArray
+    known: BoolArray
+    entity_x: FloatArray
+    item_x: FloatArray
+    telemetry: FloatArray
+    entities: tuple[IntArray, ...]
+    profiles: tuple[Profile, ...]
+    seen: BoolArray
+    scale: FloatArray
+    offset: FloatArray
+    effect: FloatArray
+    effect_unseen: FloatArray
+    scores: FloatArray
+    scores_unseen: FloatArray
+    can_hide: bool
+    speed_sd: FloatArray
+
+    @classmethod
+    def of(cls, grid: Grid, sources: Sequence[Sources], uses: Sequence[BoolArray], settings: NetSettings) -> "Stack":
+        """Return what nets learn from these entities [E] each, whose rows the sources hold."""
+        known, used = grid.known, np.stack(uses)
+        fewest, runs = int(used.sum(axis=1).min()), int(known[used.any(axis=0)].sum())
+        per_entity = float(np.median(known[used.any(axis=0)].sum(axis=1)))
+        settings = _sized(settings, fewest, len(grid.items), runs, per_entity)
+        scale = np.array([s.scale for s in sources])
+        offset = np.array([s.entity_effect.mean() for s in sources])
+        seen = np.stack([known[use].any(axis=0) for use in uses])
+        parts = [_item_side(s, seen[m], settings.scores) for m, s in enumerate(sources)]
+        return cls(
+            settings=settings,
+            y=np.nan_to_num(grid.y),
+            known=known,
+            entity_x=grid.entities.x,
+            item_x=grid.items.x,
+            telemetry=np.nan_to_num(grid.telemetry),
+            entities=tuple(np.flatnonzero(use & (known.sum(axis=1) >= 2)) for use in uses),
+            profiles=tuple(part[0] for part in parts),
+            seen=seen,
+            scale=scale,
+            offset=offset,
+            effect=np.stack([part[1] for part in parts]) + offset[:, None],
+            effect_unseen=np.stack([part[2] for part in parts]) + offset[:, None],
+            scores=np.stack([part[3] for part in parts]),
+            scores_unseen=np.stack([part[4] for part in parts]),
+            can_hide=all(s.held_out is not None for s in sources),
+            speed_sd=np.array([s.entity_effect.std() for s in sources]) / scale,
+        )
+
+
+def _sized(settings: NetSettings, entities: int, items: int, runs: int, per_entity: float) -> NetSettings:
+    rank = settings.rank or int(np.clip(entities // 2 + 2, 4, 32 if per_entity > 50 and entities > 60 else 16))
+    steps = settings.steps or int(np.clip(350 + runs / 20, 400, 1500))
+    return replace(settings, rank=rank, steps=steps, scores=int(min(settings.scores, rank, max(1, entities // 4))))
+
+
+def _item_side(
+    sources: Sources, seen: BoolArray, count: int
+) -> tuple[Profile, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return the profile, and of every item its effect [I] and scores [I, P]: as known, and as guessed."""
+    base = sources.entity_effect[:, None]
+    left = (sources.rows - sources.item_effect - base) / sources.scale
+    left[:, ~seen] = 0.0
+    basis, values, _ = np.linalg.svd(left, full_matrices=False)
+    basis = basis[:, :count]
+    spread = np.maximum(values[:count] / max(seen.sum(), 1) ** 0.5, 1e-3)
+    profile = Profile(basis=basis, spread=spread)
+    effect, scores = sources.item_effect, profile(left)
+    if sources.held_out is None or sources.item_effect_held_out is None:
+        return profile, effect, effect, scores, scores
+    effect_unseen = sources.item_effect_held_out
+    scores_unseen = profile((sources.held_out - effect_unseen - base) / sources.scale)
+    return (
+        profile,
+        np.where(seen, effect, effect_unseen),
+        effect_unseen,
+        np.where(seen[:, None], scores, scores_unseen),
+        scores_unseen,
+    )
+
+
+def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Parameters:
+    """Return the first parameters, the same for a seed wherever they will live."""
+    import torch
+
+    s, draw = stack.settings, torch.Generator().manual_seed(seed)
+    nets, items, scores = stack.scores.shape
+    inputs, described = stack.item_x.shape[1] + scores + s.ids, stack.entity_x.shape[1] + stack.telemetry.shape[2] + 1
+
+    def normal(*shape: int, sd: float) -> "Tensor":
+        return torch.randn(nets, *shape, generator=draw) * sd
+
+    def tower(name: str, width: int, out: int) -> Parameters:
+        return {
+            f"{name}.w1": normal(width, s.width, sd=max(width, 1) ** -0.5),
+            f"{name}.b1": torch.zeros(nets, s.width),
+            f"{name}.w2": normal(s.width, s.width, sd=s.width**-0.5),
+            f"{name}.b2": torch.zeros(nets, s.width),
+            f"{name}.head": normal(s.width, out, sd=s.width**-0.5),
+            f"{name}.bias": torch.zeros(nets, out),
+        }
+
+    found = tower("item", inputs, s.rank + 2 + s.wide) | tower("entity", described, s.rank + 2 + s.wide)
+    found["item.head"][:, :, s.rank + 1 :] *= 0.1
+    found["entity.head"] *= 0.2
+    found["ids"] = normal(items, s.ids, sd=0.3)
+    found["id_bias"] = torch.zeros(nets, items)
+    found["skip"] = torch.eye(scores, s.rank).expand(nets, -1, -1).clone()
+    precision = torch.zeros(nets, s.rank + 1)
+    precision[:, 0] = -torch.tensor(np.log(np.maximum(stack.speed_sd**2, 1e-3)), dtype=torch.float32)
+    found["precision"] = precision
+    found["tails"] = torch.tensor([2.0, 0.0]).expand(nets, -1).clone()
+    return {name: p.to(device).requires_grad_() for name, p in found.items()}
+
+
+def _tower(parameters: Parameters, name: str, x: "Tensor", drop: "Dropper | None" = None) -> "Tensor":
+    from torch import baddbmm
+    from torch.nn.functional import silu
+
+    p = {part: parameters[f"{name}.{part}"] for part in ("w1", "b1", "w2", "b2", "head", "bias")}
+    h = silu(baddbmm(p["b1"][:, None], x, p["w1"]))
+    h = h if drop is None else drop(h)
+    return baddbmm(p["bias"][:, None], silu(baddbmm(p["b2"][:, None], h, p["w2"])), p["head"])
+
+
+class Dropper:
+    """Sets a share of values to 0 and scales up the others, from its own stream of random numbers."""
+
+    def __init__(self, share: float, draw: "torch.Generator") -> None:
+        self.share, self.draw = share, draw
+
+    def __call__(self, x: "Tensor") -> "Tensor":
+        """Return the values with some of them dropped."""
+        return x * self.kept(x.shape, x.device) / (1 - self.share)
+
+    def kept(self, shape: Sequence[int], device: "torch.device") -> "Tensor":
+        """Return ones and zeros of a shape."""
+        import torch
+
+        return (torch.rand(*shape, generator=self.draw, device=device) >= self.share).float()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Items:
+    """The items of an episode. Shapes: loadings [M, I, R], squares [M, I, R*R], noise, bias [M, I], wide [M, I, V]."""
+
+    loadings: "Tensor"
+    squares: "Tensor"
+    noise: "Tensor"
+    bias: "Tensor"
+    wide: "Tensor"
+
+
+def encode_items(parameters: Parameters, x: "Tensor", scores: "Tensor", ids: "Tensor", id_bias: "Tensor") -> Items:
+    """Return items as the net sees them: x [M, I, Fi], scores [M, I, P], ids [M, I, D], id_bias [M, I]."""
+    import torch
+    from torch.nn.functional import softplus
+
+    out = _tower(parameters, "item", torch.cat([x, scores, ids], dim=-1))
+    rank = parameters["skip"].shape[-1]
+    raw = out[..., :rank] + scores @ parameters["skip"]
+    loadings = torch.cat([torch.ones_like(out[..., :1]), BOUND * torch.tanh(raw / BOUND) / rank**0.5], dim=-1)
+    return Items(
+        loadings=loadings,
+        squares=(loadings[..., :, None] * loadings[..., None, :]).flatten(-2),
+        noise=softplus(out[..., rank] - BOUND) + LEAST_NOISE,
+        bias=out[..., rank + 1] + id_bias,
+        wide=out[..., rank + 2 :],
+    )
+
+
+def predicted(
+    parameters: Parameters,
+    items: Items,
+    described: "Tensor",
+    y: "Tensor",
+    probes: "Tensor",
+    *,
+    robust: bool = True,
+    drop: Dropper | None = None,
+) -> tuple["Tensor", "Tensor"]:
+    """Return mean and variance [M, B, I] of what is left of y [M, B, I], given its cells marked in `probes`."""
+    import torch
+
+    out = _tower(parameters, "entity", described, drop)
+    rank = items.loadings.shape[-1]
+    prior, louder = out[..., :rank], torch.exp(MOST_ENTITY_NOISE * torch.tanh(out[..., rank : rank + 1]))
+    base = items.bias[:, None] + out[..., rank + 1 :] @ items.wide.transpose(1, 2)
+    noise = items.noise[:, None] * louder
+    precision = parameters["precision"].clamp(LEAST_LOG_PRECISION, MOST_LOG_PRECISION).exp()[:, None]
+    left, weight = y - base, probes / noise
+    count = probes.sum(dim=-1, keepdim=True).clamp(min=1.0)
+    for last in range(PASSES if robust else 1):
+        latent, covariance = _posterior(precision, prior, items, left, weight)
+        around = left - latent @ items.loadings.transpose(1, 2)
+        quadratic = covariance.flatten(-2) @ items.squares.transpose(1, 2)
+        if robust and last < PASSES - 1:
+            tails = parameters["tails"][:, None]
+            log_freedom = tails[..., :1] + tails[..., 1:] * torch.log(count)
+            freedom = torch.exp(log_freedom.clamp(LEAST_LOG_FREEDOM, MOST_LOG_FREEDOM))
+            apart = 1.0 - (weight * quadratic).clamp(max=MOST_SELF)
+            surprise = (around / apart) ** 2 / (quadratic / apart + noise)
+            weight = probes / noise * ((freedom + 1.0) / (freedom + surprise)).clamp(max=1.0)
+    return y - around, quadratic + noise
+
+
+def _posterior(
+    precision: "Tensor", prior: "Tensor", items: Items, left: "Tensor", weight: "Tensor"
+) -> tuple["Tensor", "Tensor"]:
+    """Return the latent's mean [M, B, R] and covariance [M, B, R, R]; inverted in float64."""
+    import torch
+
+    rank = prior.shape[-1]
+    inverse = (weight @ items.squares).double().view(*prior.shape, rank) + torch.diag_embed(precision.double())
+    covariance = torch.linalg.inv_ex(inverse)[0]
+    pull = precision * prior + (weight * left) @ items.loadings
+    mean = (covariance @ pull.double()[..., None])[..., 0]
+    return mean.to(prior.dtype), covariance.to(prior.dtype)

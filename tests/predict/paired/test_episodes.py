@@ -1,0 +1,131 @@
+"""Training by episodes: reproducible, equal to what numpy answers, and never anything but finite."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dnaml.predict.paired.episodes import fit_net, fit_nets
+from dnaml.predict.paired.grid import Grid
+from dnaml.predict.paired.net import Net
+from dnaml.predict.paired.sources import Sources
+from dnaml.predict.paired.stacked import NetSettings, Stack, encode_items, first_parameters, predicted
+from tests.predict.paired.net_world import MACHINES, task, taught, truth, world
+
+QUICK = NetSettings(steps=40, width=16, wide=4)
+
+
+def fit(grid: Grid, settings: NetSettings = QUICK, seed: int = 0) -> tuple[Sources, Net]:
+    sources, use = taught(grid)
+    net = fit_net(grid, sources, use, seed=seed, settings=settings)
+    assert net is not None
+    return sources, net
+
+
+def test_training_is_deterministic_under_a_seed() -> None:
+    grid = world()
+    (sources, first), (_, again), (_, other) = fit(grid), fit(grid), fit(grid, seed=1)
+    asked = task(grid, MACHINES - 1, 3)
+    np.testing.assert_array_equal(first.answer(asked, sources).mean, again.answer(asked, sources).mean)
+    assert (first.answer(asked, sources).mean != other.answer(asked, sources).mean).any()
+
+
+def test_numpy_answers_what_torch_predicts() -> None:
+    grid = world(telemetry=2)
+    sources, net = fit(grid)
+    asked = task(grid, MACHINES - 1, 5, asked=10)
+    p = {
+        "skip": net.skip,
+        "precision": np.log(net.precision),
+        "tails": net.tails,
+        **{
+            f"{name}.{part}": getattr(getattr(net, name), part)
+            for name in ("item", "entity")
+            for part in net.item.__slots__
+        },
+    }
+    parameters = {name: torch.tensor(value)[None] for name, value in p.items()}
+    place = asked.item
+    left = net.profile((sources.rows - sources.item_effect - sources.entity_effect[:, None]) / net.scale)
+    arrays = (asked.item_x, left[place], net.ids[place], net.id_bias[place])
+    items = encode_items(parameters, *(torch.tensor(a)[None] for a in arrays))
+    effect = sources.item_effect[place] + net.offset
+    y = torch.zeros(1, 1, 15, dtype=torch.float64)
+    y[0, 0, :5] = torch.tensor((asked.y - effect[:5]) / net.scale)
+    described = torch.tensor(np.concatenate([asked.entity_x, asked.telemetry, [1.0]]))[None, None]
+    probes = (torch.arange(15) < 5).double()[None, None]
+    mean, variance = (v[0, 0, 5:].numpy() for v in predicted(parameters, items, described, y, probes))
+    answer = net.answer(asked, sources)
+    np.testing.assert_allclose(answer.mean, effect[5:] + net.scale * mean, atol=1e-5)
+    np.testing.assert_allclose(answer.sd, net.scale * np.sqrt(variance), atol=1e-5)
+
+
+def test_few_entities_teach_no_net() -> None:
+    grid = world(entities=9)
+    sources, use = taught(grid)
+    assert use.sum() == 5
+    assert fit_net(grid, sources, use, settings=QUICK) is None
+
+
+def test_a_stack_holds_a_net_for_each_mask_that_can_teach_one() -> None:
+    grid = world()
+    masks = [np.arange(MACHINES) % 3 != fold for fold in range(3)] + [np.arange(MACHINES) < 3]
+    sources = [Sources.of(grid, mask) for mask in masks]
+    nets = fit_nets(grid, sources, masks, settings=QUICK)
+    assert [net is None for net in nets] == [False, False, False, True]
+    for net, told in zip(nets[:3], sources, strict=False):
+        assert net is not None
+        assert len(net.profile.basis) == len(told)
+        assert np.isfinite(net.answer(task(grid, 0, 2), told).mean).all()
+
+
+def test_a_rate_that_diverges_still_gives_finite_answers() -> None:
+    grid = world()
+    sources, net = fit(grid, replace(QUICK, rate=1e4))
+    answer = net.answer(task(grid, MACHINES - 1, 3), sources)
+    assert np.isfinite(answer.mean).all()
+    assert np.isfinite(answer.sd).all()
+
+
+def test_a_grid_without_any_descriptor_is_learnt_by_id() -> None:
+    grid = world()
+    bare = replace(
+        grid,
+        entities=replace(grid.entities, x=np.zeros((MACHINES, 0))),
+        items=replace(grid.items, x=np.zeros((len(grid.items), 0))),
+    )
+    sources, net = fit(bare, replace(QUICK, steps=200))
+    errors = [net.answer(task(bare, e, 10), sources).mean - truth(bare, e, 10) for e in range(MACHINES - 4, MACHINES)]
+    assert np.abs(errors).mean() < 0.5
+
+
+def test_telemetry_of_one_probe_pays() -> None:
+    grid = world(telemetry=2)
+    settings = replace(QUICK, steps=300, width=32)
+    errors = []
+    for told in (grid, replace(grid, telemetry=np.zeros_like(grid.telemetry))):
+        sources, net = fit(told, settings)
+        answers = [net.answer(task(told, e, 1), sources).mean - truth(told, e, 1) for e in range(26, MACHINES)]
+        errors.append(float(np.abs(answers).mean()))
+    assert errors[0] < errors[1]
+
+
+def test_the_first_parameters_do_not_depend_on_the_device_asked_for() -> None:
+    grid = world()
+    sources, use = taught(grid)
+    stack = Stack.of(grid, [sources], [use], QUICK)
+    first, again = (first_parameters(stack, 3, torch.device("cpu")) for _ in range(2))
+    for name, value in first.items():
+        assert torch.equal(value, again[name])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_a_net_as_good_as_the_cpu() -> None:
+    grid = world()
+    errors = []
+    for device in ("cpu", "cuda"):
+        sources, net = fit(grid, replace(QUICK, steps=250, device=device))
+        answers = [net.answer(task(grid, e, 10), sources).mean - truth(grid, e, 10) for e in range(26, MACHINES)]
+        errors.append(float(np.abs(answers).mean()))
+    assert errors[1] < 1.5 * errors[0] + 0.02
