@@ -63,9 +63,8 @@ soak: $(STAMP)  ## the long tests that do not fit into make test
 	@test -d tests/soak || { echo "make soak: there is no tests/soak in this version" >&2; exit 1; }
 	@$(PY) -m pytest tests/soak --timeout=0 $(ARGS)
 
-train: $(STAMP)  ## train the shipped weights again
-	@test -f training/train.py || { echo "make train: there is no training/train.py in this version" >&2; exit 1; }
-	@$(PY) training/train.py $(ARGS)
+train: $(STAMP)  ## train the shipped model again, on the shipped telemetry
+	@$(PY) -m training.train --config training/configs/dnaml-small.toml $(ARGS)
 
 serve: $(STAMP)  ## the scheduler service with its web page
 	@$(VENV)/bin/dnaml serve --help >/dev/null 2>&1 || { echo "make serve: there is no 'dnaml serve' in this version" >&2; exit 1; }

@@ -44,6 +44,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "Predict a job's time and cost on every resource, without running it."),
     "match": ("match", "Rank resources by the likeness of their DNA to the job's."),
     "telemetry": ("telemetry", "Export what was measured while jobs ran."),
+    "train": ("train", "Learn a model from a run table and register it."),
+    "evaluate": ("evaluate", "Say how well a model predicts a run table, beside simple predictors."),
     "journal": ("journal", "Verify the record of everything that happened."),
 }
 """Verb -> (module of `dnaml.cli` whose `app` it is, its first line of help); imported when it is asked for."""
