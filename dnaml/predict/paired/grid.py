@@ -4,7 +4,7 @@ The entity is what little is known of (a resource, or a computation), the items 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -88,17 +88,43 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surprise:
+    """Reads telemetry as what is unusual for the item: centre [I, T] over entities, spread [T] of what is left."""
+
+    centre: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def of(cls, telemetry: FloatArray) -> "Surprise":
+        """Return the reading of raw telemetry [E, I, T], NaN where unknown."""
+        known = np.isfinite(telemetry)
+        count = known.sum(axis=0)
+        total = np.where(known, telemetry, 0.0).sum(axis=0)
+        overall = total.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
+        centre = np.where(count > 0, total / np.maximum(count, 1), overall)
+        left = np.where(known, telemetry - centre, 0.0)
+        spread = np.sqrt((left**2).sum(axis=(0, 1)) / np.maximum(count.sum(axis=0), 1))
+        return cls(centre=centre, spread=np.maximum(spread, LEAST_SPREAD))
+
+    def __call__(self, telemetry: FloatArray, item: IntArray) -> FloatArray:
+        """Return the standardised telemetry [N, T] of runs on items [N] (-1 for one never seen), 0 where unknown."""
+        centre = np.where((item >= 0)[:, None], self.centre[np.maximum(item, 0)], self.centre.mean(axis=0))
+        return np.nan_to_num(np.clip((telemetry - centre) / self.spread, -CLIP, CLIP), nan=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
     """The measured matrix. Shapes: y [E, I] ln seconds (NaN where nothing ran), telemetry [E, I, T], group [E].
 
-    Telemetry is standardised against the item's mean over entities, 0 where unknown. `group` numbers what is held out
-    together. `scale_out` [I] is how many machines (or cores) an item has, NaN where it says none.
+    Telemetry is standardised (see `Surprise`), 0 where unknown. `group` numbers what is held out together. `scale_out`
+    [I] is how many machines (or cores) an item has, NaN where it says none.
     """
 
     entities: Side
     items: Side
     y: FloatArray
     telemetry: FloatArray
+    surprise: "Surprise"
     group: IntArray
     scale_out: FloatArray
 
@@ -122,6 +148,7 @@ class Grid:
             items=items,
             y=self.y[:, kept],
             telemetry=self.telemetry[:, kept],
+            surprise=Surprise(centre=self.surprise.centre[kept], spread=self.surprise.spread),
             group=self.group,
             scale_out=self.scale_out[kept],
         )
@@ -132,7 +159,8 @@ class Task:
     """One entity, its K probes, and Q items asked about; all item arrays hold the probes first.
 
     Shapes: y [K] ln seconds; item [K+Q] places in the grid, -1 for an item never seen; item_x [K+Q, Fi];
-    scale_out [K+Q]; entity_x [Fe]; telemetry [T], the mean over the probes, 0 where unknown.
+    scale_out [K+Q]; entity_x [Fe]; telemetry [T], the mean over the probes, 0 where unknown; runs [K] behind each probe
+    (empty: one each).
     """
 
     y: FloatArray
@@ -141,6 +169,7 @@ class Task:
     scale_out: FloatArray
     entity_x: FloatArray
     telemetry: FloatArray
+    runs: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def probes(self) -> int:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dnaml.datasets.table import feature_columns
 from dnaml.predict.design import Encoder, encoded, numbers
-from dnaml.predict.paired.grid import Entity, FloatArray, Grid, IntArray, Side
+from dnaml.predict.paired.grid import Entity, FloatArray, Grid, IntArray, Side, Surprise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ TextArray = npt.NDArray[np.str_]
 # Names of columns, after their prefix, that count the machines or cores of a scale-out; the first found is used.
 SCALE_OUT = ("cores", "n", "nodes", "machines", "instances", "workers", "devices")
 WIDE = 30.0  # telemetry that spans more than this factor is read in ln(1 + x)
+REPEAT_SD, REPEAT_PRIOR_RUNS = 0.08, 4.0
 MOST_ENTITIES, MOST_ITEMS = 600, 3000  # members of a grid; beyond, those that ran least are left out
 
 
@@ -43,7 +44,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, chosen: npt.NDArray[np.generic]) -> "Rows":
+    def __getitem__(self, chosen: npt.NDArray[np.generic] | slice) -> "Rows":
         return Rows(**{name: getattr(self, name)[chosen] for name in Rows.__slots__})
 
     def names(self, entity: Entity) -> tuple[TextArray, TextArray]:
@@ -136,14 +137,28 @@ def grid_of(rows: Rows, entity: Entity) -> Grid:
     y.flat[np.unique(cell)] = _medians(cell, rows.y)
     telemetry = np.full((shape[0] * shape[1], rows.telemetry.shape[1]), np.nan)
     telemetry[np.unique(cell)] = means(cell, rows.telemetry)
+    by_cell: FloatArray = telemetry.reshape(shape[0], shape[1], -1)
+    surprise = Surprise.of(by_cell)
+    places = np.arange(shape[1])
     return Grid(
         entities=Side.of(entities, means(e, entity_x)),
         items=Side.of(items, means(i, item_x)),
         y=y,
-        telemetry=telemetry.reshape(*shape, -1),
+        telemetry=np.stack([surprise(of_entity, places) for of_entity in by_cell]),
+        surprise=surprise,
         group=_groups(e, rows.group, len(entities)),
         scale_out=means(i, rows.item_scale_out(entity)[:, None])[:, 0],
     )
+
+
+def repeat_sd(rows: Rows) -> float:
+    """Return the sd of ln seconds between runs of one pair, shrunk to a usual one; pairs that ran once say nothing."""
+    pair = np.char.add(np.char.add(rows.computation, "\x1f"), rows.resource)
+    _, inverse = np.unique(pair, return_inverse=True)
+    count = np.bincount(inverse)
+    mean = np.bincount(inverse, weights=rows.y) / count
+    squares = float(((rows.y - mean[inverse]) ** 2).sum())
+    return float(np.sqrt((squares + REPEAT_PRIOR_RUNS * REPEAT_SD**2) / (len(rows) - len(count) + REPEAT_PRIOR_RUNS)))
 
 
 def means(code: IntArray, values: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Membe
 from dnaml.predict.paired.latent import Latents
 from dnaml.predict.paired.sources import Sources
 
-LATENT_RANKS = (4, 16, 32)
+LATENT_RANKS = (1, 4, 16, 32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

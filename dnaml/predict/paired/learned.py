@@ -1,0 +1,183 @@
+"""The learned model of both directions: which of them answers a pair, and what is known of its entity by now."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnaml.core.prediction import LEVELS
+from dnaml.predict.outcomes import NORMAL
+from dnaml.predict.paired.direction import Direction
+from dnaml.predict.paired.grid import BoolArray, Entity, FloatArray, IntArray, Task
+from dnaml.predict.paired.layout import Layout, Rows, TextArray, grid_of, means, repeat_sd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_PROBES = 300  # of one entity; the last ones count
+SPAN = 2 * 1.2815516  # sds between p10 and p90
+LEAST_SD = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Learned:
+    """The fitted directions by the value of their `Entity`, and the runs that came after the fit.
+
+    `repeat_sd` is that of ln seconds between runs of one pair.
+    """
+
+    layout: Layout
+    directions: Mapping[str, Direction]
+    fresh: Rows
+    repeat_sd: float
+
+    @classmethod
+    def fit(cls, frame: "pd.DataFrame", *, seed: int = 0) -> "Learned | None":
+        """Return the model of training rows; None when neither direction has enough to hold any out."""
+        layout = Layout.of(frame)
+        rows = layout.rows(frame)
+        fitted = {entity.value: Direction.fit(grid_of(rows, entity), seed=seed) for entity in Entity}
+        directions = {name: direction for name, direction in fitted.items() if direction is not None}
+        if not directions:
+            return None
+        return cls(layout=layout, directions=directions, fresh=rows[:0], repeat_sd=repeat_sd(rows))
+
+    def updated(self, frame: "pd.DataFrame") -> "Learned":
+        """Return the model that knows these runs too."""
+        return replace(self, fresh=self.fresh.joined(self.layout.rows(frame)))
+
+    def log_quantiles(self, frame: "pd.DataFrame") -> tuple[FloatArray, list[str]]:
+        """Return quantiles [N, L] of ln seconds at LEVELS for pairs, and the path that answered each.
+
+        Where both directions can answer alike, their quantiles are averaged.
+        """
+        rows = self.layout.rows(frame)
+        total, count = np.zeros((len(rows), len(LEVELS))), np.zeros(len(rows))
+        paths = np.full(len(rows), "", dtype="<U40")
+        for entity, chosen in self._chosen(rows):
+            for asked, task in self.tasks(entity, rows, chosen):
+                total[asked] += self._with_own_runs(task, self.directions[entity.value].quantiles(task))
+                count[asked] += 1
+                paths[asked] = np.char.add(np.where(paths[asked] == "", "learned/", paths[asked]), f"{entity.value}+")
+        return total / count[:, None], np.char.rstrip(paths, "+").tolist()
+
+    def _with_own_runs(self, task: Task, log_values: FloatArray) -> FloatArray:
+        """Return the quantiles [Q, L], of pairs that ran before drawn to their own runs as exact Gaussians would be."""
+        measured = dict(zip(task.item[: task.probes].tolist(), zip(task.y, task.runs, strict=True), strict=True))
+        place = [i for i, item in enumerate(task.item[task.probes :].tolist()) if item >= 0 and item in measured]
+        if place:
+            y, runs = np.array([measured[item] for item in task.item[task.probes :][place].tolist()]).T
+            guess = 1.0 / np.maximum((log_values[place, -2] - log_values[place, 1]) / SPAN, LEAST_SD) ** 2
+            own = runs / self.repeat_sd**2
+            median = (guess * log_values[place, len(LEVELS) // 2] + own * y) / (guess + own)
+            sd = np.sqrt(1.0 / (guess + own) + self.repeat_sd**2)
+            log_values[place] = median[:, None] + sd[:, None] * NORMAL
+        return log_values
+
+    def _chosen(self, rows: Rows) -> Iterator[tuple[Entity, IntArray]]:
+        """Yield each direction with the rows that it answers.
+
+        The entity is the side that training did not hold; of two such, the one with runs since; else both answer.
+        """
+        new, probed = {}, {}
+        for entity in Entity:
+            names = rows.names(entity)[0]
+            known = self._names(entity)
+            new[entity] = ~np.isin(names, known)
+            probed[entity] = np.isin(names, self.fresh.names(entity)[0])
+        for entity, other in ((Entity.RESOURCE, Entity.COMPUTATION), (Entity.COMPUTATION, Entity.RESOURCE)):
+            if entity.value not in self.directions:
+                continue
+            wins = new[entity] & (~new[other] | (probed[entity] & ~probed[other]))
+            loses = new[other] & (~new[entity] | (probed[other] & ~probed[entity]))
+            alone = other.value not in self.directions
+            yield entity, np.flatnonzero(wins | ~loses | alone)
+
+    def _names(self, entity: Entity) -> list[str]:
+        if entity.value in self.directions:
+            return list(self.directions[entity.value].grid.entities.index)
+        return [name for direction in self.directions.values() for name in direction.grid.items.index]
+
+    def tasks(self, entity: Entity, rows: Rows, chosen: IntArray) -> Iterator[tuple[IntArray, Task]]:
+        """Yield (places of rows, task) for each entity asked about, items seen and unseen apart."""
+        grid = self.directions[entity.value].grid
+        names, items = (side[chosen] for side in rows.names(entity))
+        entity_x, item_x = (
+            grid_side.scale(raw[chosen])
+            for grid_side, raw in zip((grid.entities, grid.items), rows.descriptors(entity), strict=True)
+        )
+        item = grid.items.codes(items)
+        scale_out = rows.item_scale_out(entity)[chosen]
+        known: dict[str, _Probes] = {}
+        for asked in _alike(names, item < 0, entity_x):
+            name = str(names[asked[0]])
+            if name not in known:
+                known[name] = self._probes(entity, name)
+            probes = known[name]
+            place = grid.entities.index.get(name, -1)
+            own = grid.entities.x[place] if place >= 0 else probes.entity_x
+            yield (
+                chosen[asked],
+                Task(
+                    y=probes.y,
+                    item=np.concatenate([probes.item, item[asked]]),
+                    item_x=np.concatenate([probes.item_x, item_x[asked]]),
+                    scale_out=np.concatenate([probes.scale_out, scale_out[asked]]),
+                    entity_x=entity_x[asked[0]] if own is None else own,
+                    telemetry=probes.telemetry,
+                    runs=probes.runs,
+                ),
+            )
+
+    def _probes(self, entity: Entity, name: str) -> "_Probes":
+        """Return what is known of an entity: its training cells and its runs since, one probe per item."""
+        grid = self.directions[entity.value].grid
+        runs = self.fresh[np.flatnonzero(self.fresh.names(entity)[0] == name)[-4 * MOST_PROBES :]]
+        entity_raw, item_raw = runs.descriptors(entity)
+        item_names = runs.names(entity)[1]
+        code = grid.items.codes(item_names)
+        place = grid.entities.index.get(name, -1)
+        cells = np.flatnonzero(grid.known[place]) if place >= 0 else np.zeros(0, dtype=np.int64)
+        telemetry = grid.surprise(runs.telemetry, code)
+        if place >= 0:
+            telemetry = np.concatenate([grid.telemetry[place, cells], telemetry])
+        label = np.concatenate([np.array(list(grid.items.index), dtype=object)[cells], item_names.astype(object)])
+        _, first, inverse = np.unique(label.astype(str), return_index=True, return_inverse=True)
+        count = np.bincount(inverse).astype(np.float64)
+        y = means(inverse, np.concatenate([grid.y[place, cells], runs.y])[:, None])[:, 0]
+        last = np.sort(np.argsort(first, kind="stable")[-MOST_PROBES:])
+        chosen = first[last]
+        return _Probes(
+            y=y[last],
+            runs=count[last],
+            item=np.concatenate([cells, code])[chosen],
+            item_x=np.concatenate([grid.items.x[cells], grid.items.scale(item_raw)])[chosen],
+            scale_out=np.concatenate([grid.scale_out[cells], runs.item_scale_out(entity)])[chosen],
+            telemetry=telemetry.mean(axis=0) if len(telemetry) else np.zeros(grid.telemetry.shape[2]),
+            entity_x=grid.entities.scale(means(np.zeros(len(runs), dtype=np.int64), entity_raw))[0]
+            if len(runs)
+            else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Probes:
+    """What is known of one entity, in the arrays of a `Task`; entity_x is None where nothing ran since the fit."""
+
+    y: FloatArray
+    runs: FloatArray
+    item: IntArray
+    item_x: FloatArray
+    scale_out: FloatArray
+    telemetry: FloatArray
+    entity_x: FloatArray | None
+
+
+def _alike(names: TextArray, unseen: BoolArray, entity_x: FloatArray) -> Iterator[IntArray]:
+    """Yield the rows of each entity, those of seen and unseen items apart, and different descriptions apart."""
+    keys: dict[tuple[str, bool, bytes], list[int]] = {}
+    for place, (name, new) in enumerate(zip(names.tolist(), unseen.tolist(), strict=True)):
+        keys.setdefault((name, bool(new), entity_x[place].tobytes()), []).append(place)
+    for places in keys.values():
+        yield np.array(places, dtype=np.int64)
