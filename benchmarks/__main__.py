@@ -29,9 +29,10 @@ the peers too: each part states the load that it met.
 
 
 def names() -> list[str]:
-    """Return the benchmarks that there are: every module here with a function `measure`."""
-    found = [path.stem for path in HERE.glob("*.py") if "\ndef measure(" in path.read_text()]
-    return sorted(found)
+    """Return the benchmarks that there are: every module or package here with a function `measure`."""
+    modules = {path.stem: path for path in HERE.glob("*.py")}
+    packages = {path.parent.name: path for path in HERE.glob("*/__main__.py")}
+    return sorted(name for name, path in {**modules, **packages}.items() if "\ndef measure(" in path.read_text())
 
 
 def ask(name: str, *, quick: bool, root: Path = HERE.parent) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""`python -m benchmarks.prediction [--quick] [--json] [--only P3,P5,speed] [--plot FOLDER]`: every row, or some.
+
+A full run takes hours on one core; a quick one asks one seed about few targets. Without the public data only the rows
+of speed have values.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from benchmarks.prediction import claims, intervals, ranking, speed
+from benchmarks.prediction.studies import STUDIES, Result, run
+from benchmarks.prediction.tasks import data_folder
+from benchmarks.report import Row
+from benchmarks.report import main as report_main
+
+SEEDS = (0, 1, 2)
+GROUPS = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "speed", "ranking")
+
+
+def measure(quick: bool, only: Sequence[str] = GROUPS, plot: Path | None = None) -> Sequence[Row]:
+    """Return the rows of these groups; P13 is about whichever tasks were answered."""
+    with threadpool_limits(1):
+        results = answered(quick, only)
+    rows = [claims.row_of(claim, results[claim.study]) for claim in claims.CLAIMS if claim.study in results]
+    if "P9" in results:
+        rows += claims.search_rows(results["P9"])
+    if results:
+        rows += intervals.rows_of(results)
+    if "speed" in only:
+        rows += speed.rows(quick=quick, plot=plot)
+    if "ranking" in only:
+        rows += ranking.rows(quick=quick)
+    return rows
+
+
+def answered(quick: bool, only: Sequence[str]) -> dict[str, Result]:
+    """Return the result of every study that these groups need."""
+    wanted = [study for study in STUDIES if study.id.split(".")[0] in only or (study.searches and "P8" in only)]
+    if wanted and not data_folder().is_dir():
+        why = f"the public data are not in {data_folder().name!r}; the environment's DNAML_DATA names their folder"
+        return {study.id: Result(trouble={"": why}) for study in wanted}
+    return {study.id: run(study, seeds=SEEDS[:1] if quick else SEEDS, quick=quick) for study in wanted}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its answer."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--only", default=",".join(GROUPS), help="groups of rows, by comma")
+    parser.add_argument("--plot", type=Path, default=None, help="folder for the pictures of growth")
+    options, rest = parser.parse_known_args(arguments)
+    only = options.only.split(",")
+    if unknown := set(only) - set(GROUPS):
+        parser.error(f"there is no group {sorted(unknown)[0]!r}; there are {', '.join(GROUPS)}")
+    seeds = SEEDS[:1] if "--quick" in rest else SEEDS
+    return report_main("prediction", lambda quick: measure(quick, only, options.plot), rest, seeds=seeds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""How much processor time the predictor takes: to learn, to hear of new runs, to answer, to rank, to be loaded.
+
+Every figure is CPU time of one thread. A row whose function this version does not have says so.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from benchmarks.prediction import growth, synthetic
+from benchmarks.prediction.tasks import RESOURCE, unseen
+from benchmarks.report import Row
+from dnaml import RuntimePredictor
+
+FIT_ROWS, QUICK_ROWS = 50_000, 5_000
+PROBES = 10
+RANKED, KEPT = 10_000, 256
+SQUARE = 1_000
+BANKED = 100_000
+_REPEATS = 30
+_MODELS = Path(__file__).resolve().parents[2] / "models"
+
+Measured = tuple[float, str]
+"""a value and its note"""
+
+
+def rows(*, quick: bool, plot: Path | None = None) -> list[Row]:
+    """Return the rows of speed; with `plot`, pictures of the growth are written into that folder."""
+    count = QUICK_ROWS if quick else FIT_ROWS
+    with threadpool_limits(1):
+        begin_s = time.process_time()
+        model = RuntimePredictor(seed=0).fit(history(count))
+        fit_s = time.process_time() - begin_s
+        print(f"speed: fit of {count} rows, {fit_s:.1f} s", file=sys.stderr, flush=True)
+        found = [
+            _row("fit", f"fit of {FIT_ROWS:,} runs", "s", 120, lambda: (fit_s, f"{count:,} runs")),
+            _row("update", f"update with {PROBES} probes of a new resource", "ms", 10, partial(update_ms, model)),
+            _row("load", "load of the shipped model, without torch", "ms", 50, load_ms),
+        ]
+        return [*found, *growth.rows(quick=quick, plot=plot)]
+
+
+def history(count: int) -> pd.DataFrame:
+    """Return so many made-up runs: five of eight pairs of equally many resources and computations."""
+    side = int(np.ceil(np.sqrt(count * 1.6)))
+    return synthetic.table(count, resources=side, computations=side)
+
+
+def median_ms(act: Callable[[], object], repeats: int = _REPEATS) -> float:
+    """Return the median CPU milliseconds of an act, after one that does not count."""
+    act()
+    taken = []
+    for _ in range(repeats):
+        begin_s = time.process_time()
+        act()
+        taken.append(time.process_time() - begin_s)
+    return 1e3 * float(np.median(taken))
+
+
+def update_ms(model: RuntimePredictor) -> Measured:
+    """Return what an update with probes of a resource never seen takes, and its predictions after are asked once."""
+    probes = synthetic.table(PROBES, resources=1, computations=40, seed=1).assign(**{RESOURCE: "new"})
+    taken_ms = median_ms(lambda: model.update(probes))
+    warm = model.update(probes)
+    asked_ms = median_ms(lambda: warm.predict(unseen(probes)), 5)
+    return taken_ms, f"median of {_REPEATS}; {PROBES} predictions by the updated predictor take {asked_ms:.1f} ms"
+
+
+_LOAD = """
+import sys, time
+import dnaml
+begin_s = time.process_time()
+dnaml.RuntimePredictor.load({folder!r})
+print(1e3 * (time.process_time() - begin_s), "torch" in sys.modules)
+"""
+
+
+def load_ms() -> Measured:
+    """Return what loading the shipped model takes in a fresh process; raise LookupError where none is shipped."""
+    folders = sorted(path.parent for path in _MODELS.glob("*/manifest.json"))
+    if not folders:
+        raise LookupError("no model is shipped in this version")
+    command = [sys.executable, "-c", _LOAD.format(folder=str(folders[0]))]
+    taken = []
+    for _ in range(5):
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        if said[1] == "True":
+            raise LookupError("loading the shipped model imports torch")
+        taken.append(float(said[0]))
+    return float(np.median(taken)), f"median of {len(taken)} fresh processes, after `import dnaml`"
+
+
+def _row(name: str, metric: str, unit: str, bar: float, measure: Callable[[], Measured]) -> Row:
+    """Return the row of a measurement, without a value where this version has no such thing."""
+    value: float | None
+    try:
+        value, note = measure()
+    except LookupError as error:
+        value, note = None, str(error)
+    return Row(id=f"speed.{name}", metric=metric, value=value, unit=unit, bar=bar, note=note)
