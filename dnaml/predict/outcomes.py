@@ -1,14 +1,14 @@
 """What follows from a runtime: its cost, whether the pair fits at all, and how often a resource is lost."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.prediction import LEVELS, BoolArray, Prediction, Quantiles
-from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
+from dnaml.predict.cost import Tariffs, Traffic
+from dnaml.predict.hazard import Hazard as Hazard
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -27,12 +27,15 @@ def lognormal_quantiles(mean: FloatArray, sd: FloatArray) -> FloatArray:
     return values
 
 
-def costs_usd(runtime_s: FloatArray, resources: Sequence[Resource]) -> FloatArray:
-    """Return price x (runtime + start-up) [..., R, Q]; NaN where a resource has no price."""
-    per_s = np.array([np.nan if r.price_usd_per_h is None else r.price_usd_per_h / 3600 for r in resources])
-    startup_s = np.array([r.startup_s or 0.0 for r in resources])
-    costs: FloatArray = per_s[:, None] * (runtime_s + startup_s[:, None])
-    return costs
+def costs_usd(
+    runtime_s: FloatArray, resources: Sequence[Resource], computations: Sequence[Computation] | None = None
+) -> FloatArray:
+    """Return what runtimes [..., R, Q] cost by each resource's tariff; NaN where nothing that depends on time is known.
+
+    With the computations ([C, R, Q]) also what they move and keep.
+    """
+    traffic = None if computations is None else Traffic.of(computations)
+    return Tariffs.of(resources).cost_usd(runtime_s, traffic=traffic)
 
 
 def fits(computations: Sequence[Computation], resources: Sequence[Resource]) -> BoolArray:
@@ -40,35 +43,6 @@ def fits(computations: Sequence[Computation], resources: Sequence[Resource]) -> 
     need = np.array([c.memory_bytes or 0 for c in computations], dtype=np.float64)
     have = np.array([np.inf if r.memory_bytes is None else r.memory_bytes for r in resources], dtype=np.float64)
     return need[:, None] <= have[None, :]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hazard:
-    """Estimates the rate at which each resource is lost: Gamma-Poisson, `(losses + a) / (hours + b)` per hour.
-
-    A run that is both failed and censored was lost with its resource; one that is only censored was stopped on
-    request or went on from a checkpoint, one that is only failed ended by its own doing.
-    """
-
-    prior_losses: float = 0.02
-    prior_hours: float = 1.0
-    losses: Mapping[str, float] = field(default_factory=dict)
-    hours: Mapping[str, float] = field(default_factory=dict)
-
-    def updated(self, runs: Sequence[Run]) -> "Hazard":
-        """Return the estimate that knows these runs too."""
-        losses, hours = dict(self.losses), dict(self.hours)
-        for run in runs:
-            name = run.resource.id
-            hours[name] = hours.get(name, 0.0) + max(run.runtime_s, 0.0) / 3600
-            if run.failed and run.censored:
-                losses[name] = losses.get(name, 0.0) + 1.0
-        return Hazard(prior_losses=self.prior_losses, prior_hours=self.prior_hours, losses=losses, hours=hours)
-
-    def per_h(self, resource_id: str) -> float:
-        """Return the expected losses per hour of use of one resource."""
-        losses, hours = self.losses.get(resource_id, 0.0), self.hours.get(resource_id, 0.0)
-        return (losses + self.prior_losses) / (hours + self.prior_hours)
 
 
 def prediction(
@@ -82,9 +56,9 @@ def prediction(
     """Return the full answer for runtime quantiles [C, R, Q]."""
     return Prediction(
         runtime_s=Quantiles(levels=QUANTILE_LEVELS, values=runtime_s),
-        cost_usd=Quantiles(levels=QUANTILE_LEVELS, values=costs_usd(runtime_s, resources)),
+        cost_usd=Quantiles(levels=QUANTILE_LEVELS, values=costs_usd(runtime_s, resources, computations)),
         feasible=fits(computations, resources),
-        hazard_per_h=np.array([hazard.per_h(r.id) for r in resources], dtype=np.float64),
+        hazard_per_h=hazard.rates_per_h(resources),
         path=path,
     )
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from dnaml.core.errors import InputError
 from dnaml.core.types import Resource, Site
+from dnaml.predict.hazard import is_spot
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,7 +33,7 @@ def memory_s(resource: Resource) -> float:
     >>> memory_s(Resource(id="r")) / 86400
     14.0
     """
-    shared = resource.site is Site.SERVERLESS or resource.labels.get("spot") == "true"
+    shared = resource.site is Site.SERVERLESS or is_spot(resource)
     return DAY_S / 4 if shared else 14 * DAY_S
 
 

@@ -14,8 +14,9 @@ from dnaml.core.prediction import Prediction
 from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
 from dnaml.predict.bound import log_speed
+from dnaml.predict.hazard import Hazard
 from dnaml.predict.history import Bucket, bucket_of
-from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S, Hazard, lognormal_quantiles, prediction, shortlisted
+from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S, lognormal_quantiles, prediction, shortlisted
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -44,7 +44,7 @@ def test_time_that_runs_backwards_counts_as_none_and_a_memory_must_be_positive()
 def test_shared_resources_forget_within_hours():
     assert memory_s(Resource(id="a")) == 14 * 86_400
     assert memory_s(Resource(id="b", site=Site.SERVERLESS)) == 6 * 3_600
-    assert memory_s(Resource(id="c", labels={"spot": "true"})) == 6 * 3_600
+    assert memory_s(Resource(id="c", labels={"use_spot": "true"})) == 6 * 3_600
 
 
 def test_noise_is_inflated_only_for_innovations_beyond_three_sd():
