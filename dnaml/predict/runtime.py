@@ -1,7 +1,7 @@
-"""`RuntimePredictor`: the public estimator of runtimes, scikit-learn style, over a blend of experts.
+"""`RuntimePredictor`: the public estimator of runtimes, scikit-learn style.
 
-It works from no runs at all (a bound or the specs answer, path "dna-match") to many; what it chooses, it chooses by
-replaying its own training rows with whole resources, computations, pairs and runs hidden.
+The learned model answers (`paired`, path "learned/..."); a table too small to hold anything out is answered by a blend
+of simple experts ("blend/..."), and where nothing ever ran by the bound or the specs ("dna-match").
 """
 
 import os
@@ -17,12 +17,14 @@ from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.prediction import LEVELS
 from dnaml.core.types import Computation, Resource
 from dnaml.datasets.table import IDS, RunTable, feature_columns, load_runs, resource_features
-from dnaml.predict import baselines, bilinear, calibration, design, experts, history, outcomes, placing, pooled, trees
+from dnaml.predict import baselines, bilinear, calibration, design, experts, hazard, history, placing, pooled, trees
 from dnaml.predict.bound import bound_s, log_speed
 from dnaml.predict.design import Encoder
 from dnaml.predict.experts import Counts, Kind
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
+from dnaml.predict.paired.learned import Learned
+from dnaml.predict.paired.parts import PARTS
 from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
 from dnaml.predict.weights import load_model, save_model
 
@@ -41,6 +43,7 @@ class _State:
     """What a fitted predictor is made of; `prices` are USD per second by resource id."""
 
     seed: int
+    learned: Learned | None = None
     model: Model | None = None
     prices: dict[str, float] = field(default_factory=dict)
     set_aside: dict[str, int] = field(default_factory=dict)
@@ -54,6 +57,7 @@ _CLASSES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         _State,
+        *PARTS,
         Model,
         Noise,
         design.Design,
@@ -73,7 +77,7 @@ _CLASSES: dict[str, type] = {
         history.History,
         history.KernelRuns,
         pooled.Prior,
-        outcomes.Hazard,
+        hazard.Hazard,
     )
 }
 
@@ -163,7 +167,10 @@ class RuntimePredictor:
     @property
     def weights(self) -> dict[str, dict[str, float]]:
         """Return what each expert is worth per kind of query, as replays on the training rows showed."""
-        model = self._fitted().model
+        state = self._fitted()
+        if state.learned is not None:
+            return state.learned.weights
+        model = state.model
         if model is None:
             return {}
         names = model.weights.names
@@ -173,8 +180,9 @@ class RuntimePredictor:
     @property
     def version(self) -> str:
         """Name the state by the rows it learned from."""
-        model = self._fitted().model
-        return f"runtime-1-seed{self.seed}+{len(model.seen) if model else 0}"
+        state = self._fitted()
+        rows = state.learned.runs if state.learned else len(state.model.seen) if state.model else 0
+        return f"runtime-2-seed{self.seed}+{rows}"
 
     def pair_quantiles(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
         """Return runtime quantiles [C, R, Q] at LEVELS for core values: what `LivePredictor(model=...)` asks."""
@@ -200,7 +208,9 @@ class RuntimePredictor:
         if missing:
             raise InputError(f"pairs: column {missing[0]!r} is required, got {list(pairs.columns)[:8]}")
         pairs = pairs.drop(columns="runtime_s", errors="ignore")
-        if state.model is None or state.counts is None:
+        if state.learned is not None and len(pairs):
+            log_values, paths = state.learned.log_quantiles(pairs)
+        elif state.model is None or state.counts is None:
             log_values, paths = _matched(pairs), [PATH_MATCH] * len(pairs)
         else:
             log_values, groups = state.model.log_quantiles(state.model.encoder.design(pairs), state.counts)
@@ -229,19 +239,20 @@ def _fitted(table: RunTable, *, seed: int) -> _State:
     prices = _known_prices(frame)
     if len(frame) == 0:
         return _State(seed=seed, prices=prices, set_aside=reasons)
+    learned = Learned.fit(frame, seed=seed)
+    if learned is not None:
+        return _State(seed=seed, learned=learned, prices=prices, set_aside=reasons)
     encoder = Encoder.of(frame)
-    return _State(
-        seed=seed,
-        model=fit_model(encoder, _ordered(encoder.design(frame)), seed=seed),
-        prices=prices,
-        set_aside=reasons,
-    )
+    model = fit_model(encoder, _ordered(encoder.design(frame)), seed=seed)
+    return _State(seed=seed, model=model, prices=prices, set_aside=reasons)
 
 
 def _updated(state: _State, table: RunTable) -> _State:
     frame, reasons = _usable(table)
     reasons = {name: state.set_aside.get(name, 0) + reasons.get(name, 0) for name in {*state.set_aside, *reasons}}
     prices = {**state.prices, **_known_prices(frame)}
+    if state.learned is not None:
+        return replace(state, learned=state.learned.updated(frame), prices=prices, set_aside=reasons)
     if state.model is None:
         return replace(_fitted(table, seed=state.seed), prices=prices, set_aside=reasons)
     if len(frame) == 0:

@@ -47,6 +47,11 @@ class Gate:
         weights: FloatArray = _softmax(logits - self.own * own_signal(own_errors)[None], answered[None])[0]
         return weights
 
+    def shares(self, probes: int) -> dict[str, float]:
+        """Return the weight of each expert where all answer and none knows its error on own probes."""
+        weights = self.weights(probes, False, np.ones(len(self.names)), np.full(len(self.names), np.nan))
+        return dict(zip(self.names, weights.tolist(), strict=True))
+
 
 def bucket_of(probes: int) -> int:
     """Return the bucket of a number of probes: the nearest of PROBES on a log scale."""

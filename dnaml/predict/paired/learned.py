@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST_PROBES = 300  # of one entity; the last ones count
 SPAN = 2 * 1.2815516  # sds between p10 and p90
 LEAST_SD = 1e-3
+SHOWN = (0, 1, 3, 10)  # numbers of probes whose weights are told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +31,7 @@ class Learned:
     layout: Layout
     directions: Mapping[str, Direction]
     fresh: Rows
+    fitted_runs: int
     repeat_sd: float
 
     @classmethod
@@ -41,11 +43,27 @@ class Learned:
         directions = {name: direction for name, direction in fitted.items() if direction is not None}
         if not directions:
             return None
-        return cls(layout=layout, directions=directions, fresh=rows[:0], repeat_sd=repeat_sd(rows))
+        return cls(
+            layout=layout, directions=directions, fresh=rows[:0], fitted_runs=len(rows), repeat_sd=repeat_sd(rows)
+        )
 
     def updated(self, frame: "pd.DataFrame") -> "Learned":
         """Return the model that knows these runs too."""
         return replace(self, fresh=self.fresh.joined(self.layout.rows(frame)))
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs the model knows."""
+        return self.fitted_runs + len(self.fresh)
+
+    @property
+    def weights(self) -> dict[str, dict[str, float]]:
+        """Return the weight of each expert by direction and number of probes, as replays asked for."""
+        return {
+            f"{name}/{probes}": direction.gate.shares(probes)
+            for name, direction in self.directions.items()
+            for probes in SHOWN
+        }
 
     def log_quantiles(self, frame: "pd.DataFrame") -> tuple[FloatArray, list[str]]:
         """Return quantiles [N, L] of ln seconds at LEVELS for pairs, and the path that answered each.
