@@ -2,7 +2,7 @@
 
 Slot i of a resource says how much of axis i it supplies, in [0, 1] on a fixed log2 scale where more is better (cheap
 and quick to reach count as much); slot i of a computation says which share of its demand lies on that axis. NaN means
-unknown, never zero. Slots 16-31 belong to the learned model and are NaN until there is one.
+unknown, never zero. Slots 16-31 are NaN until a learned space fills them (`learned.py`); `match` prefers them then.
 """
 
 import math
@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.dna import DNA_LENGTH, RAW_SLOTS, ComputationDNA, ResourceDNA, Vector
-from dnaml.core.errors import DnaVersionError, InputError
+from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource, ResourceState, UnitType
 from dnaml.core.work import Computation
+from dnaml.dna.geometry import LEARNED, learned_angles, learned_version, one_version, raw_version
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -98,15 +99,26 @@ class Metric(Enum):
     EUCLIDEAN = "euclidean"  # the distance, the computation's largest demand put at full supply
 
 
+class Part(Enum):
+    """Is which half of the vectors a match compared."""
+
+    RAW = "raw"  # slots 0-15: the mix of what is supplied and demanded
+    LEARNED = "learned"  # slots 16-31: the order of predicted time and cost
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One resource and how well it suits: similarity in [0, 1], distance from 0 up, slots known on both sides."""
+    """One resource and how well it suits: similarity up to 1, distance from 0 up, slots known on both sides.
+
+    Similarity starts at 0, but for the cosine of learned slots, which starts at -1.
+    """
 
     resource_id: str
     similarity: float
     distance: float
     shared_slots: int
     version: str = VERSION
+    part: Part = Part.RAW
 
 
 def resource_dna(resource: Resource, state: ResourceState | None = None, *, runs: int = 0) -> ResourceDNA:
@@ -136,8 +148,7 @@ def similarity(
     Cosine is the cosine; Euclidean is 1 / (1 + distance). Raises DnaVersionError when versions differ.
     """
     chosen = _metric(metric)
-    cosine, distance, shared = _compared(computations, resources)
-    return np.where(shared > 0, cosine if chosen is Metric.COSINE else 1.0 / (1.0 + distance), 0.0)
+    return _score(*_compared(computations, resources), chosen)
 
 
 def similarities(
@@ -153,7 +164,10 @@ def match(
     metric: str = "cosine",
     k: int = 5,
 ) -> tuple[Match, ...]:
-    """Return the k resources whose DNA suits a computation best, best first.
+    """Return the k resources whose DNA suits a computation best, best first; `part` of each says what was compared.
+
+    Vectors that all carry learned slots of one version are compared by these: the order is that of predicted time and
+    cost under either metric. Else the raw slots decide. Raises DnaVersionError when versions differ.
 
     >>> import dnaml
     >>> job = dnaml.Computation(id="sum", kernel="sum", demand={"sequential_share": 1.0, "flop": 0.0})
@@ -167,9 +181,15 @@ def match(
     chosen = _metric(metric)
     wanted = computation if isinstance(computation, ComputationDNA) else computation_dna(computation)
     offered = [resource if isinstance(resource, ResourceDNA) else resource_dna(resource) for resource in resources]
-    cosine, distance, shared = (values[0] for values in _compared([wanted], offered))
-    score = cosine if chosen is Metric.COSINE else 1.0 / (1.0 + distance)
-    score = np.where(shared > 0, score, 0.0)
+    part = Part.LEARNED if _all_learned([wanted, *offered]) else Part.RAW
+    if part is Part.LEARNED:
+        rows = np.array([dna.vector for dna in offered], dtype=np.float64).reshape(len(offered), DNA_LENGTH)
+        cosine, distance = learned_angles(wanted.vector.astype(np.float64), rows)
+        order, shared = np.argsort(-cosine, kind="stable"), np.full(len(offered), DNA_LENGTH - RAW_SLOTS)
+    else:
+        cosine, distance, shared = (values[0] for values in _compared([wanted], offered))
+        order = np.argsort(-_score(cosine, distance, shared, chosen), kind="stable")
+    score = _score(cosine, distance, shared, chosen)
     return tuple(
         Match(
             resource_id=offered[r].owner_id,
@@ -177,9 +197,23 @@ def match(
             distance=float(distance[r]),
             shared_slots=int(shared[r]),
             version=wanted.version,
+            part=part,
         )
-        for r in np.argsort(-score, kind="stable")[:k]
+        for r in order[:k]
     )
+
+
+def _all_learned(dnas: Sequence[ComputationDNA | ResourceDNA]) -> bool:
+    """Say whether all vectors carry learned slots; raise DnaVersionError when two versions of either half meet."""
+    versions = {learned_version(dna.version) for dna in dnas}
+    one_version({version for version in versions if version is not None})
+    one_version({raw_version(dna.version) for dna in dnas})
+    return None not in versions and all(bool(np.isfinite(dna.vector[LEARNED]).all()) for dna in dnas)
+
+
+def _score(cosine: FloatArray, distance: FloatArray, shared: FloatArray, metric: Metric) -> FloatArray:
+    """Return similarities [...]: the cosine or 1 / (1 + distance), 0 where no slot is known on both sides."""
+    return np.where(shared > 0, cosine if metric is Metric.COSINE else 1.0 / (1.0 + distance), 0.0)
 
 
 def _metric(metric: Metric | str) -> Metric:
@@ -194,9 +228,7 @@ def _compared(
     computations: Sequence[ComputationDNA], resources: Sequence[ResourceDNA]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return cosine, root-mean-square distance and number of slots known on both sides, each [C, R]."""
-    versions = sorted({dna.version for dna in (*computations, *resources)})
-    if len(versions) > 1:
-        raise DnaVersionError(f"DNA of different versions cannot be compared: {', '.join(versions)}")
+    one_version({raw_version(dna.version) for dna in (*computations, *resources)})
     demand, wanted = _stacked(computations)
     supply, offered = _stacked(resources)
     shared = wanted @ offered.T  # [C, R]
