@@ -78,7 +78,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Net:
+class OneNet:
     """A fitted net. Shapes: known [I] where items were measured in training; precision [R]; ids [I, D]; id_bias [I].
 
     `tails` holds ln of the degrees of freedom of a probe's noise, and its slope in ln of the number of probes.
@@ -97,21 +97,10 @@ class Net:
     tails: FloatArray
     encoded: Encoding
 
-    def answer(self, task: Task, sources: Sources) -> Answer:
-        """Return the answer to a task, from the sources that the net was fitted with."""
-        mean, loadings, noise, found = self._asked(task, sources)
-        variance = np.einsum("qr,qr->q", loadings @ found.covariance, loadings) + noise
-        return Answer(mean=mean, sd=np.sqrt(variance), own_error=found.own_error * self.scale)
-
-    def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return mean [Q], covariance [Q, Q] and noise variance [Q] of the asked items, in ln seconds."""
-        mean, loadings, noise, found = self._asked(task, sources)
-        return mean, loadings @ found.covariance @ loadings.T, noise
-
-    def _asked(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray, Posterior]:
+    def asked(self, task: Task, told: "Told") -> tuple[FloatArray, FloatArray, FloatArray, Posterior]:
         """Return mean [Q], loadings [Q, R] and noise variance [Q] in ln seconds, and the posterior."""
-        k = task.probes
-        items, effect = self.encode(task, sources)
+        k, effect = task.probes, told.effect + self.offset
+        items = self.encode(task, told)
         latent, wide, louder = self.describe(task)
         base = items.bias + items.wide @ wide
         left = (task.y - effect[:k]) / self.scale - base[:k]
@@ -127,19 +116,14 @@ class Net:
         louder = float(np.exp(MOST_ENTITY_NOISE * np.tanh(out[rank])))
         return out[:rank], out[rank + 1 :], louder
 
-    def encode(self, task: Task, sources: Sources) -> tuple[Encoding, FloatArray]:
-        """Return a task's items as the net sees them, and their effects [K+Q]."""
-        place = np.maximum(task.item, 0)
-        seen = (task.item >= 0) & self.known[place]
-        items = self.encoded[place]
-        if seen.all():
-            return items, sources.item_effect[place] + self.offset
-        rows, effect = sources.at(task)
-        left = (rows - effect - sources.entity_effect[:, None])[:, ~seen] / self.scale
-        guessed = self.encode_unseen(task.item_x[~seen], self.profile(left))
-        for name in Encoding.__slots__:
-            getattr(items, name)[~seen] = getattr(guessed, name)
-        return items, effect + self.offset
+    def encode(self, task: Task, told: "Told") -> Encoding:
+        """Return a task's items as the net sees them."""
+        items = self.encoded[np.maximum(task.item, 0)]
+        if told.left is not None:
+            guessed = self.encode_unseen(task.item_x[~told.seen], self.profile(told.left / self.scale))
+            for name in Encoding.__slots__:
+                getattr(items, name)[~told.seen] = getattr(guessed, name)
+        return items
 
     def encode_unseen(self, item_x: FloatArray, scores: FloatArray) -> Encoding:
         """Return items never seen, from their descriptors [N, Fi] and the scores [N, P] guessed for them."""
@@ -162,6 +146,55 @@ class Net:
             around, _ = left_out(found, loadings, left, weight, noise)
             found = replace(found, own_error=float(np.abs(around).mean()))
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Told:
+    """What sources tell of a task's items. Shapes: seen [N]; effect [N]; left [S, U] of those never seen, or None."""
+
+    seen: BoolArray
+    effect: FloatArray
+    left: FloatArray | None
+
+    @classmethod
+    def of(cls, task: Task, sources: Sources, known: BoolArray) -> "Told":
+        """Return what the sources tell; items that `known` [I] does not mark are as good as never seen."""
+        place = np.maximum(task.item, 0)
+        seen = (task.item >= 0) & known[place]
+        if seen.all():
+            return cls(seen=seen, effect=sources.item_effect[place], left=None)
+        rows, effect = sources.at(task)
+        if sources.item_effect_held_out is not None:
+            effect = np.where(seen | (task.item < 0), effect, sources.item_effect_held_out[place])
+        return cls(seen=seen, effect=effect, left=(rows - effect - sources.entity_effect[:, None])[:, ~seen])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Net:
+    """Nets that differ by chance alone; their answers are averaged, and what sets them apart is doubt."""
+
+    nets: tuple[OneNet, ...]
+
+    def answer(self, task: Task, sources: Sources) -> Answer:
+        """Return the answer to a task, from the sources that the net was fitted with."""
+        told = Told.of(task, sources, self.nets[0].known)
+        means, variances, errors = [], [], []
+        for net in self.nets:
+            mean, loadings, noise, found = net.asked(task, told)
+            means.append(mean)
+            variances.append(np.einsum("qr,qr->q", loadings @ found.covariance, loadings) + noise)
+            errors.append(found.own_error * net.scale)
+        sd = np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
+        return Answer(mean=np.mean(means, axis=0), sd=sd, own_error=float(np.mean(errors)))
+
+    def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean [Q], covariance [Q, Q] and noise variance [Q] of the asked items, in ln seconds."""
+        told = Told.of(task, sources, self.nets[0].known)
+        parts = [net.asked(task, told) for net in self.nets]
+        mean = np.mean([part[0] for part in parts], axis=0)
+        apart = np.stack([part[0] - mean for part in parts])
+        covariance = np.mean([loadings @ found.covariance @ loadings.T for _, loadings, _, found in parts], axis=0)
+        return mean, covariance + apart.T @ apart / len(parts), np.mean([part[2] for part in parts], axis=0)
 
 
 def left_out(

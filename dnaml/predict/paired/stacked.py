@@ -4,7 +4,6 @@ The leading axis M of every tensor is the net, B are entities of an episode, I i
 The same formulas stand in `net.py` in numpy for one net and one entity.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from dnaml.predict.paired.net import (
     MOST_LOG_FREEDOM,
     MOST_LOG_PRECISION,
     MOST_SELF,
-    PASSES,
     Profile,
 )
 from dnaml.predict.paired.sources import Sources
@@ -31,6 +29,10 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, "Tensor"]
 
+MOST_RANK = 16
+FEWEST_STEPS, MOST_STEPS, RUNS_A_STEP = 400, 700, 100
+FEW_RUNS, MOST_NETS = 8000, 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetSettings:
@@ -38,6 +40,7 @@ class NetSettings:
 
     rank: int = 0
     steps: int = 0
+    nets: int = 0  # that differ by chance alone and are averaged
     width: int = 96
     wide: int = 48  # length of the vectors whose product is the prior mean
     ids: int = 16  # length of what the net learns of one item by its id
@@ -51,14 +54,19 @@ class NetSettings:
     hide_share: float = 0.15  # of entities whose description is hidden
     field_share: float = 0.1  # of fields of a description that are hidden
     most_probes: int = 128
-    drop_share: float = 0.15
+    drop_share: float = 0.25  # of hidden values of the entity tower
     robust: bool = True
+    mix_share: float = 0.3  # of entities that are drawn towards another one
     device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stack:
-    """What a stack of M nets learns from, as numpy arrays; see `Stack.of` for the shapes."""
+    """What M nets learn from, in units of `scale`. Shapes: y [E, I] without the effects; known [E, I]; entities [U].
+
+    `seen` [I] marks items measured in training; effect [I] and scores [I, P] are as known, `..._unseen` as guessed from
+    descriptors alone.
+    """
 
     settings: NetSettings
     y: FloatArray
@@ -66,79 +74,71 @@ class Stack:
     entity_x: FloatArray
     item_x: FloatArray
     telemetry: FloatArray
-    entities: tuple[IntArray, ...]
-    profiles: tuple[Profile, ...]
+    entities: IntArray
+    profile: Profile
     seen: BoolArray
-    scale: FloatArray
-    offset: FloatArray
+    scale: float
+    offset: float
     effect: FloatArray
     effect_unseen: FloatArray
     scores: FloatArray
     scores_unseen: FloatArray
     can_hide: bool
-    speed_sd: FloatArray
+    speed_sd: float
 
     @classmethod
-    def of(cls, grid: Grid, sources: Sequence[Sources], uses: Sequence[BoolArray], settings: NetSettings) -> "Stack":
-        """Return what nets learn from these entities [E] each, whose rows the sources hold."""
-        known, used = grid.known, np.stack(uses)
-        fewest, runs = int(used.sum(axis=1).min()), int(known[used.any(axis=0)].sum())
-        per_entity = float(np.median(known[used.any(axis=0)].sum(axis=1)))
-        settings = _sized(settings, fewest, len(grid.items), runs, per_entity)
-        scale = np.array([s.scale for s in sources])
-        offset = np.array([s.entity_effect.mean() for s in sources])
-        seen = np.stack([known[use].any(axis=0) for use in uses])
-        parts = [_item_side(s, seen[m], settings.scores) for m, s in enumerate(sources)]
+    def of(cls, grid: Grid, sources: Sources, use: BoolArray, settings: NetSettings) -> "Stack":
+        """Return what nets learn from the entities marked in `use` [E], whose rows the sources hold."""
+        known = grid.known
+        seen = np.asarray(known[use].any(axis=0), dtype=np.bool_)
+        settings = _sized(settings, known[use])
+        left = (sources.rows - sources.item_effect - sources.entity_effect[:, None]) / sources.scale
+        profile = _profile(np.where(seen, left, 0.0), settings.scores)
+        effect, scores = sources.item_effect, profile(left)
+        effect_unseen, scores_unseen = effect, scores
+        if sources.held_out is not None and sources.item_effect_held_out is not None:
+            effect_unseen = sources.item_effect_held_out
+            guessed = sources.held_out - effect_unseen - sources.entity_effect[:, None]
+            scores_unseen = profile(guessed / sources.scale)
+            effect = np.where(seen, effect, effect_unseen)
+            scores = np.where(seen[:, None], scores, scores_unseen)
+        offset = float(sources.entity_effect.mean())
         return cls(
             settings=settings,
-            y=np.nan_to_num(grid.y),
+            y=(np.nan_to_num(grid.y) - effect - offset) / sources.scale,
             known=known,
             entity_x=grid.entities.x,
             item_x=grid.items.x,
             telemetry=np.nan_to_num(grid.telemetry),
-            entities=tuple(np.flatnonzero(use & (known.sum(axis=1) >= 2)) for use in uses),
-            profiles=tuple(part[0] for part in parts),
+            entities=np.flatnonzero(use & (known.sum(axis=1) >= 2)),
+            profile=profile,
             seen=seen,
-            scale=scale,
+            scale=sources.scale,
             offset=offset,
-            effect=np.stack([part[1] for part in parts]) + offset[:, None],
-            effect_unseen=np.stack([part[2] for part in parts]) + offset[:, None],
-            scores=np.stack([part[3] for part in parts]),
-            scores_unseen=np.stack([part[4] for part in parts]),
-            can_hide=all(s.held_out is not None for s in sources),
-            speed_sd=np.array([s.entity_effect.std() for s in sources]) / scale,
+            effect=effect,
+            effect_unseen=effect_unseen,
+            scores=scores,
+            scores_unseen=scores_unseen,
+            can_hide=sources.held_out is not None,
+            speed_sd=float(sources.entity_effect.std()) / sources.scale,
         )
 
 
-def _sized(settings: NetSettings, entities: int, items: int, runs: int, per_entity: float) -> NetSettings:
-    rank = settings.rank or int(np.clip(entities // 2 + 2, 4, 32 if per_entity > 50 and entities > 60 else 16))
-    steps = settings.steps or int(np.clip(350 + runs / 20, 400, 1500))
-    return replace(settings, rank=rank, steps=steps, scores=int(min(settings.scores, rank, max(1, entities // 4))))
+def _sized(settings: NetSettings, known: BoolArray) -> NetSettings:
+    """Return the settings with the choices that were left to the table's size, known [U, I]."""
+    entities, runs = len(known), int(known.sum())
+    rank = settings.rank or int(np.clip(entities // 2 + 2, 4, MOST_RANK))
+    steps = settings.steps or int(np.clip(FEWEST_STEPS + runs / RUNS_A_STEP, FEWEST_STEPS, MOST_STEPS))
+    nets = settings.nets or (MOST_NETS if runs <= FEW_RUNS else 1)
+    scores = int(min(settings.scores, rank, max(1, entities // 4)))
+    return replace(settings, rank=rank, steps=steps, scores=scores, nets=nets)
 
 
-def _item_side(
-    sources: Sources, seen: BoolArray, count: int
-) -> tuple[Profile, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return the profile, and of every item its effect [I] and scores [I, P]: as known, and as guessed."""
-    base = sources.entity_effect[:, None]
-    left = (sources.rows - sources.item_effect - base) / sources.scale
-    left[:, ~seen] = 0.0
+def _profile(left: FloatArray, count: int) -> Profile:
+    """Return the first principal directions of what the effects leave of the sources' rows [S, I]."""
     basis, values, _ = np.linalg.svd(left, full_matrices=False)
-    basis = basis[:, :count]
-    spread = np.maximum(values[:count] / max(seen.sum(), 1) ** 0.5, 1e-3)
-    profile = Profile(basis=basis, spread=spread)
-    effect, scores = sources.item_effect, profile(left)
-    if sources.held_out is None or sources.item_effect_held_out is None:
-        return profile, effect, effect, scores, scores
-    effect_unseen = sources.item_effect_held_out
-    scores_unseen = profile((sources.held_out - effect_unseen - base) / sources.scale)
-    return (
-        profile,
-        np.where(seen, effect, effect_unseen),
-        effect_unseen,
-        np.where(seen[:, None], scores, scores_unseen),
-        scores_unseen,
-    )
+    spread = np.maximum(values[:count] / left.shape[1] ** 0.5, 1e-3)
+    return Profile(basis=basis[:, :count], spread=spread)
 
 
 def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Parameters:
@@ -146,7 +146,7 @@ def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Paramet
     import torch
 
     s, draw = stack.settings, torch.Generator().manual_seed(seed)
-    nets, items, scores = stack.scores.shape
+    nets, (items, scores) = s.nets, stack.scores.shape
     inputs, described = stack.item_x.shape[1] + scores + s.ids, stack.entity_x.shape[1] + stack.telemetry.shape[2] + 1
 
     def normal(*shape: int, sd: float) -> "Tensor":
@@ -169,10 +169,10 @@ def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Paramet
     found["id_bias"] = torch.zeros(nets, items)
     found["skip"] = torch.eye(scores, s.rank).expand(nets, -1, -1).clone()
     precision = torch.zeros(nets, s.rank + 1)
-    precision[:, 0] = -torch.tensor(np.log(np.maximum(stack.speed_sd**2, 1e-3)), dtype=torch.float32)
+    precision[:, 0] = -float(np.log(max(stack.speed_sd**2, 1e-3)))
     found["precision"] = precision
     found["tails"] = torch.tensor([2.0, 0.0]).expand(nets, -1).clone()
-    return {name: p.to(device).requires_grad_() for name, p in found.items()}
+    return {name: p.to(device) for name, p in found.items()}
 
 
 def _tower(parameters: Parameters, name: str, x: "Tensor", drop: "Dropper | None" = None) -> "Tensor":
@@ -195,7 +195,7 @@ class Dropper:
         """Return the values with some of them dropped."""
         return x * self.kept(x.shape, x.device) / (1 - self.share)
 
-    def kept(self, shape: Sequence[int], device: "torch.device") -> "Tensor":
+    def kept(self, shape: tuple[int, ...], device: "torch.device") -> "Tensor":
         """Return ones and zeros of a shape."""
         import torch
 
@@ -251,19 +251,48 @@ def predicted(
     noise = items.noise[:, None] * louder
     precision = parameters["precision"].clamp(LEAST_LOG_PRECISION, MOST_LOG_PRECISION).exp()[:, None]
     left, weight = y - base, probes / noise
-    count = probes.sum(dim=-1, keepdim=True).clamp(min=1.0)
-    for last in range(PASSES if robust else 1):
-        latent, covariance = _posterior(precision, prior, items, left, weight)
-        around = left - latent @ items.loadings.transpose(1, 2)
-        quadratic = covariance.flatten(-2) @ items.squares.transpose(1, 2)
-        if robust and last < PASSES - 1:
-            tails = parameters["tails"][:, None]
-            log_freedom = tails[..., :1] + tails[..., 1:] * torch.log(count)
-            freedom = torch.exp(log_freedom.clamp(LEAST_LOG_FREEDOM, MOST_LOG_FREEDOM))
-            apart = 1.0 - (weight * quadratic).clamp(max=MOST_SELF)
-            surprise = (around / apart) ** 2 / (quadratic / apart + noise)
-            weight = probes / noise * ((freedom + 1.0) / (freedom + surprise)).clamp(max=1.0)
+    if robust:
+        weight = weight * _trust(parameters, items, precision, prior, left, probes, noise)
+    around, quadratic = _left(precision, prior, items, left, weight)
     return y - around, quadratic + noise
+
+
+def _trust(
+    parameters: Parameters,
+    items: Items,
+    precision: "Tensor",
+    prior: "Tensor",
+    left: "Tensor",
+    probes: "Tensor",
+    noise: "Tensor",
+) -> "Tensor":
+    """Return the trust [M, B, I] in (0, 1] in each probe, as the prior and the others predict it.
+
+    Gradients reach the tails alone: what is learnt of them costs little more than no re-weighting.
+    """
+    import torch
+
+    with torch.no_grad():
+        weight = probes / noise
+        around, quadratic = _left(precision, prior, items, left, weight)
+        apart = 1.0 - (weight * quadratic).clamp(max=MOST_SELF)
+        surprise = (around / apart) ** 2 / (quadratic / apart + noise)
+        log_count = probes.sum(dim=-1, keepdim=True).clamp(min=1.0).log()
+    tails = parameters["tails"][:, None]
+    log_freedom = tails[..., :1] + tails[..., 1:] * log_count
+    freedom = torch.exp(log_freedom.clamp(LEAST_LOG_FREEDOM, MOST_LOG_FREEDOM))
+    return ((freedom + 1.0) / (freedom + surprise)).clamp(max=1.0)
+
+
+def _left(
+    precision: "Tensor", prior: "Tensor", items: Items, left: "Tensor", weight: "Tensor"
+) -> tuple["Tensor", "Tensor"]:
+    """Return what the latent given weighted cells leaves of every cell, and its variance there [M, B, I]."""
+    latent, covariance = _posterior(precision, prior, items, left, weight)
+    return (
+        left - latent @ items.loadings.transpose(1, 2),
+        covariance.flatten(-2) @ items.squares.transpose(1, 2),
+    )
 
 
 def _posterior(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnaml.predict.paired.grid import FloatArray, Grid, Side, Task
+from dnaml.predict.paired.grid import FloatArray, Grid, Side, Surprise, Task
 from dnaml.predict.paired.sources import Sources
 
 MACHINES, PROGRAMS = 30, 36
@@ -19,11 +19,14 @@ def world(seed: int = 0, *, entities: int = MACHINES, gaps: float = 0.1, telemet
     y = y + 0.4 * np.outer(hidden, item_x[:, 2]) + rng.normal(scale=0.03, size=y.shape)
     y[rng.random(y.shape) < gaps] = np.nan
     told = np.repeat(hidden[:, None, None], PROGRAMS, axis=1) + rng.normal(scale=0.1, size=(*y.shape, telemetry))
+    told = told[:, :, :telemetry]
+    surprise = Surprise.of(told)
     return Grid(
         entities=Side.of(tuple(f"m{i:02}" for i in range(entities)), entity_x),
         items=Side.of(tuple(f"p{i:02}" for i in range(PROGRAMS)), item_x),
         y=y,
-        telemetry=told[:, :, :telemetry],
+        telemetry=np.stack([surprise(of_entity, np.arange(PROGRAMS)) for of_entity in told]),
+        surprise=surprise,
         group=np.arange(entities),
         scale_out=np.full(PROGRAMS, np.nan),
     )

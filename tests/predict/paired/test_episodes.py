@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dnaml.predict.paired.episodes import fit_net, fit_nets
+from dnaml.predict.paired.episodes import fit_net
 from dnaml.predict.paired.grid import Grid
 from dnaml.predict.paired.net import Net
 from dnaml.predict.paired.sources import Sources
@@ -33,17 +33,14 @@ def test_training_is_deterministic_under_a_seed() -> None:
 
 def test_numpy_answers_what_torch_predicts() -> None:
     grid = world(telemetry=2)
-    sources, net = fit(grid)
-    asked = task(grid, MACHINES - 1, 5, asked=10)
+    sources, fitted = fit(grid, replace(QUICK, nets=1))
+    asked, net = task(grid, MACHINES - 1, 5, asked=10), fitted.nets[0]
     p = {
         "skip": net.skip,
         "precision": np.log(net.precision),
         "tails": net.tails,
-        **{
-            f"{name}.{part}": getattr(getattr(net, name), part)
-            for name in ("item", "entity")
-            for part in net.item.__slots__
-        },
+        **{f"item.{part}": getattr(net.item, part) for part in net.item.__slots__},
+        **{f"entity.{part}": getattr(net.entity, part) for part in net.item.__slots__},
     }
     parameters = {name: torch.tensor(value)[None] for name, value in p.items()}
     place = asked.item
@@ -56,9 +53,20 @@ def test_numpy_answers_what_torch_predicts() -> None:
     described = torch.tensor(np.concatenate([asked.entity_x, asked.telemetry, [1.0]]))[None, None]
     probes = (torch.arange(15) < 5).double()[None, None]
     mean, variance = (v[0, 0, 5:].numpy() for v in predicted(parameters, items, described, y, probes))
-    answer = net.answer(asked, sources)
+    answer = fitted.answer(asked, sources)
     np.testing.assert_allclose(answer.mean, effect[5:] + net.scale * mean, atol=1e-5)
     np.testing.assert_allclose(answer.sd, net.scale * np.sqrt(variance), atol=1e-5)
+
+
+def test_several_nets_are_averaged_and_their_spread_is_doubt() -> None:
+    grid = world()
+    sources, three = fit(grid, replace(QUICK, nets=3))
+    asked = task(grid, MACHINES - 1, 3)
+    alone = [Net(nets=(net,)).answer(asked, sources) for net in three.nets]
+    answer = three.answer(asked, sources)
+    np.testing.assert_allclose(answer.mean, np.mean([a.mean for a in alone], axis=0))
+    assert (answer.sd**2 > np.mean([a.sd**2 for a in alone], axis=0)).all()
+    assert (alone[0].mean != alone[1].mean).any()
 
 
 def test_few_entities_teach_no_net() -> None:
@@ -66,18 +74,6 @@ def test_few_entities_teach_no_net() -> None:
     sources, use = taught(grid)
     assert use.sum() == 5
     assert fit_net(grid, sources, use, settings=QUICK) is None
-
-
-def test_a_stack_holds_a_net_for_each_mask_that_can_teach_one() -> None:
-    grid = world()
-    masks = [np.arange(MACHINES) % 3 != fold for fold in range(3)] + [np.arange(MACHINES) < 3]
-    sources = [Sources.of(grid, mask) for mask in masks]
-    nets = fit_nets(grid, sources, masks, settings=QUICK)
-    assert [net is None for net in nets] == [False, False, False, True]
-    for net, told in zip(nets[:3], sources, strict=False):
-        assert net is not None
-        assert len(net.profile.basis) == len(told)
-        assert np.isfinite(net.answer(task(grid, 0, 2), told).mean).all()
 
 
 def test_a_rate_that_diverges_still_gives_finite_answers() -> None:
@@ -114,7 +110,7 @@ def test_telemetry_of_one_probe_pays() -> None:
 def test_the_first_parameters_do_not_depend_on_the_device_asked_for() -> None:
     grid = world()
     sources, use = taught(grid)
-    stack = Stack.of(grid, [sources], [use], QUICK)
+    stack = Stack.of(grid, sources, use, replace(QUICK, nets=2))
     first, again = (first_parameters(stack, 3, torch.device("cpu")) for _ in range(2))
     for name, value in first.items():
         assert torch.equal(value, again[name])
