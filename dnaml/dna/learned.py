@@ -107,6 +107,14 @@ class Space:
             latent[columns] = self._projected(residual[np.ix_(mask, columns)], mask)
         return latent
 
+    def projector(self) -> FloatArray:
+        """Return P [14, J] with u = P (ln seconds - log_centre_s) for whole columns.
+
+        It carries uncertainty over: a covariance C [J, J] of predicted ln seconds gives P C P' of u, and a posterior S
+        of other latents z with catalogue loadings Phi gives (P Phi) S (P Phi)'.
+        """
+        return self._projected(np.eye(len(self.basis)), np.ones(len(self.basis), dtype=np.bool_)).T
+
     def computation(self, log_s: FloatArray, anchors: FloatArray, usage: FloatArray | None = None) -> Loading:
         """Return the loading of a computation from its predicted ln seconds [A] on resources of known u [A, 14].
 
@@ -159,11 +167,12 @@ class Space:
             raise InputError(f"{name}: learned slots must be finite, got NaN or infinity")
         prices = geometry.log_price(price_usd_per_h, self.log_price_usual)
         slots = geometry.supply_slots(latent, prices, self.norm)
+        versions = {dna.version: geometry.version_of(geometry.raw_version(dna.version), self.version) for dna in raw}
         return tuple(
             ResourceDNA(
                 owner_id=dna.owner_id,
                 vector=np.concatenate([dna.vector[: geometry.LATENT.start], row]),
-                version=geometry.version_of(geometry.raw_version(dna.version), self.version),
+                version=versions[dna.version],
                 runs=dna.runs,
                 at_s=dna.at_s,
             )

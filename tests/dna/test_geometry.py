@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from dnaml.core.errors import DnaVersionError, InputError
 from dnaml.core.work import Objective
@@ -52,18 +53,10 @@ def test_cosine_euclidean_and_objective_give_one_order(weights: Weights, seed: i
 numbers = st.floats(-1e3, 1e3, width=32)
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(numbers, min_size=13, max_size=13),
-    st.lists(st.lists(numbers, min_size=15, max_size=15), min_size=2, max_size=12),
-    st.floats(0, 1),
-)
-def test_the_orders_agree_on_numbers_chosen_to_break_them(
-    phi: list[float], rows: list[list[float]], cost: float
-) -> None:
-    pool = np.array(rows, dtype=np.float64)
-    weights = Weights(time=1.0, cost=cost)
-    assert_one_order(np.array([1.0, *phi]), pool[:, :14], pool[:, 14], weights)
+@settings(max_examples=150, deadline=None)
+@given(arrays(np.float64, 13, elements=numbers), arrays(np.float64, (12, 15), elements=numbers), st.floats(0, 1))
+def test_the_orders_agree_on_numbers_chosen_to_break_them(phi: np.ndarray, pool: np.ndarray, cost: float) -> None:
+    assert_one_order(np.append(1.0, phi), pool[:, :14], pool[:, 14], Weights(time=1.0, cost=cost))
 
 
 def test_the_orders_agree_when_one_resource_is_far_larger_than_all_others() -> None:

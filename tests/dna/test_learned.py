@@ -131,6 +131,17 @@ def test_one_column_at_a_time_gives_the_same_place() -> None:
         np.testing.assert_allclose(space.resource(log_s[:, column]), together[column], atol=1e-10)
 
 
+def test_the_projector_is_the_way_from_whole_columns_to_places_and_carries_uncertainty_over() -> None:
+    _, usage, log_s = matrix(noise=0.3)
+    space = learn_space(log_s, usage)
+    projector = space.projector()
+    np.testing.assert_allclose((projector @ (log_s - space.log_centre_s[:, None])).T, space.resources(log_s))
+    rng = np.random.default_rng(0)
+    factor = rng.normal(0, 0.2, (40, 6))
+    draws = space.resources(log_s[:, :1] + factor @ rng.normal(0, 1, (6, 20_000)))
+    np.testing.assert_allclose(projector @ factor @ factor.T @ projector.T, np.cov(draws.T), atol=0.01)
+
+
 def test_a_new_computation_is_found_from_its_row_on_some_resources() -> None:
     log_s, _, _ = matrix(rows=60)
     space = learn_space(log_s[:40])

@@ -16,6 +16,7 @@ from dnaml.dna.space import (
     SLOTS,
     UNIT_CLASS,
     Metric,
+    Part,
     computation_dna,
     match,
     resource_dna,
@@ -244,6 +245,50 @@ def test_match_of_nothing_is_refused_and_in_nothing_is_empty() -> None:
     with pytest.raises(InputError, match="k must be at least 1, got 0"):
         match(Computation(id="c", kernel="k"), [full()], k=0)
     assert match(Computation(id="c", kernel="k"), []) == ()
+
+
+def both_halves(cls: type, raw: list[float], learned: list[float], version: str = "raw-1+learned-1-a") -> Any:
+    vector = np.full(DNA_LENGTH, np.nan, dtype=np.float32)
+    vector[: len(raw)] = raw
+    vector[RAW_SLOTS:] = 0.0
+    vector[RAW_SLOTS : RAW_SLOTS + len(learned)] = learned
+    return cls(owner_id=f"{raw}", vector=vector, version=version)
+
+
+def test_vectors_of_one_learned_version_are_matched_by_their_learned_slots_and_the_answer_says_so() -> None:
+    wanted = both_halves(ComputationDNA, [1.0, 0.0], [-1.0, 0.0])
+    # The first has the right mix and is slow; the second is fast. Lower ln seconds is better.
+    pool = [both_halves(ResourceDNA, [1.0, 0.0], [3.0, 4.0]), both_halves(ResourceDNA, [0.0, 1.0], [-3.0, 4.0])]
+    for metric in Metric:
+        found = match(wanted, pool, metric=metric.value)
+        assert [one.resource_id for one in found] == ["[0.0, 1.0]", "[1.0, 0.0]"]
+        assert {one.part for one in found} == {Part.LEARNED}
+        assert {one.shared_slots for one in found} == {16}
+        assert found[0].distance < found[1].distance
+    assert [one.similarity for one in match(wanted, pool)] == pytest.approx([0.6, -0.6])
+    assert match(wanted, []) == ()
+
+
+def test_one_vector_without_learned_slots_turns_the_match_to_the_raw_ones() -> None:
+    wanted = both_halves(ComputationDNA, [1.0, 0.0], [-1.0, 0.0])
+    slow, fast = both_halves(ResourceDNA, [1.0, 0.0], [3.0]), both_halves(ResourceDNA, [0.0, 1.0], [-3.0])
+    unknown = both_halves(ResourceDNA, [0.5, 0.5], [nan])
+    for other in (dna(ResourceDNA, [0.5, 0.5]), unknown):
+        found = match(wanted, [fast, slow, other])
+        assert found[0].resource_id == "[1.0, 0.0]"
+        assert {one.part for one in found} == {Part.RAW}
+        assert found[0].shared_slots == 2
+    assert match(dna(ComputationDNA, [1.0, 0.0]), [fast, slow])[0].part is Part.RAW
+    assert similarity([wanted], [dna(ResourceDNA, [1.0, 0.0])])[0, 0] == 1.0
+
+
+def test_two_learned_versions_never_mix() -> None:
+    wanted = both_halves(ComputationDNA, [1.0], [-1.0])
+    other = both_halves(ResourceDNA, [1.0], [1.0], "raw-1+learned-1-b")
+    with pytest.raises(DnaVersionError, match="learned-1-a, learned-1-b"):
+        match(wanted, [other])
+    with pytest.raises(DnaVersionError, match="raw-1, raw-2"):
+        match(wanted, [both_halves(ResourceDNA, [1.0], [1.0], "raw-2+learned-1-a")])
 
 
 slots = st.lists(st.one_of(st.just(nan), st.floats(0, 1, width=32)), min_size=16, max_size=16)
