@@ -71,16 +71,18 @@ def merged(task: Task) -> tuple[IntArray, FloatArray, FloatArray]:
     Probes of one known item become one; of more than MOST_PROBES the newest half stays and the others are thinned.
     """
     k = task.probes
-    runs = task.runs if len(task.runs) == k else np.ones(k)
-    places: IntArray = np.arange(k, dtype=np.int64)
-    y = task.y
+    runs: FloatArray = task.runs if len(task.runs) == k else np.ones(k)
+    places: IntArray = np.arange(k)
+    y: FloatArray = task.y
     item = np.where(task.item[:k] >= 0, task.item[:k], -1 - places)
     _, first, inverse = np.unique(item, return_index=True, return_inverse=True)
     if len(first) < k:
-        total = np.bincount(inverse, weights=runs)
-        mean = np.bincount(inverse, weights=runs * y) / total
         order = np.argsort(first)
-        places, y, runs = first[order], mean[order], total[order]
+        total = np.zeros(len(first))
+        np.add.at(total, inverse, runs)
+        mean = np.zeros(len(first))
+        np.add.at(mean, inverse, runs * y)
+        places, y, runs = first[order], (mean / total)[order], total[order]
     if len(places) > MOST_PROBES:
         newest = len(places) - MOST_PROBES // 2
         kept = np.r_[np.linspace(0, newest - 1, MOST_PROBES - MOST_PROBES // 2).astype(np.int64), newest : len(places)]
