@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dnaml.execution.fingerprint import fingerprint
     from dnaml.predict.runtime import RuntimePredictor
     from dnaml.repeatable import computation
+    from dnaml.simulation import simulate
     from dnaml.telemetry.profile import profile_resource
 
 _HOME = {
@@ -33,6 +34,7 @@ _HOME = {
     "load_runs": "datasets.table",
     "match": "dna.space",
     "profile_resource": "telemetry.profile",
+    "simulate": "simulation",
 }
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "load_runs",
     "match",
     "profile_resource",
+    "simulate",
 ]
 
 

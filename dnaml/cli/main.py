@@ -43,6 +43,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "fingerprint": ("fingerprint", "Measure what a job demands: precision, memory, I/O, parallelism."),
     "predict": ("predict", "Predict a job's time and cost on every resource, without running it."),
     "match": ("match", "Rank resources by the likeness of their DNA to the job's."),
+    "simulate": ("simulate", "Replay a recorded workload under policies and compare what they reach."),
     "telemetry": ("telemetry", "Export what was measured while jobs ran."),
     "train": ("train", "Learn a model from a run table and register it."),
     "evaluate": ("evaluate", "Say how well a model predicts a run table, beside simple predictors."),

@@ -13,12 +13,14 @@ import numpy as np
 
 from dnaml.core.errors import InputError
 from dnaml.datasets.traces.trace import Trace, TraceJob
-from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, IntArray, Round, RoundPolicy, check
+from dnaml.schedule.rounds.round import NONE, RoundPolicy, check
 from dnaml.simulation.settings import Change, Settings
 from dnaml.simulation.table import JobTable
 from dnaml.simulation.tally import Outcome, Span, Tally
+from dnaml.simulation.view import Frame, look
 
 _END, _FAIL, _CHANGE = 0, 1, 2
+Move = tuple[int, int, int]
 
 
 class Simulation:
@@ -30,7 +32,7 @@ class Simulation:
         self._pool = np.asarray(trace.pool, dtype=np.int64)
         self._pool_of = self._pool.tolist()
         self._capacity = np.array([resource.slots for resource in trace.resources], dtype=np.int64)
-        self._largest = self._capacity.copy()
+        self._largest: list[int] = self._capacity.tolist()
         self._price = np.array([resource.price_usd_per_h or 0.0 for resource in trace.resources])
         self._power_w = [resource.power_w or 0.0 for resource in trace.resources]
         self._table = JobTable(len(self._pool))
@@ -99,9 +101,10 @@ class Simulation:
     # -- what happens by itself ----------------------------------------------------------------------------------------
 
     def _arrive(self, number: int, job: TraceJob) -> bool:
-        self._tally.first_arrival_s = min(self._tally.first_arrival_s, job.arrival_s)
-        fits = np.isfinite(job.runtime_s) & (job.units <= self._largest[self._pool])
-        if not fits.any():
+        if not number:
+            self._tally.first_arrival_s = job.arrival_s
+        wanted = zip(job.runtime_s.tolist(), job.units.tolist(), self._pool_of, strict=True)
+        if not any(runtime_s < math.inf and units <= self._largest[m] for runtime_s, units, m in wanted):
             self._tally.unplaced[job.id] = self._why_never(job)
             return False
         own = job.restart_s if self._settings.own_restarts else None
@@ -144,7 +147,7 @@ class Simulation:
         assert job is not None
         tally.ended += 1
         tally.last_end_s = now_s
-        number = int(table.number[row])
+        number = table.number.item(row)
         first, stop = self._trace.measured or (0, math.inf)
         if first <= number < stop:
             tally.late += now_s > job.deadline_s
@@ -156,10 +159,10 @@ class Simulation:
                     id=job.id,
                     number=number,
                     arrived_s=job.arrival_s,
-                    started_s=float(table.first_s[row]),
+                    started_s=table.first_s.item(row),
                     ended_s=now_s,
                     deadline_s=job.deadline_s,
-                    starts=int(table.starts[row]),
+                    starts=table.starts.item(row),
                 )
             )
         table.remove(row)
@@ -168,20 +171,20 @@ class Simulation:
         """Take a gang away from its job: what was done since the last checkpoint is lost."""
         table, every_s = self._table, self._settings.checkpoint_every_s
         self._tally.failures += 1
-        elapsed_s = now_s - float(table.ready_s[row])
+        elapsed_s = now_s - table.ready_s.item(row)
         if every_s is not None and elapsed_s > 0:
-            sealed_s = float(table.ready_s[row]) + elapsed_s // (every_s * self._settings.stretch) * every_s * (
+            sealed_s = table.ready_s.item(row) + elapsed_s // (every_s * self._settings.stretch) * every_s * (
                 self._settings.stretch
             )
             undone = table.left_of(row, sealed_s)
         else:
-            undone = float(table.undone[row])
+            undone = table.undone.item(row)
         self._stop(row, now_s)
         table.undone[row] = undone
 
     def _change(self, now_s: float, change: Change) -> None:
         m = self._ids.index(change.resource_id)
-        on_pool = [row for row in self._table.active if (k := int(self._table.held[row])) >= 0 and self._pool[k] == m]
+        on_pool = [row for row in self._table.active if (k := self._table.held.item(row)) >= 0 and self._pool[k] == m]
         if change.price_usd_per_h is not None:
             for row in on_pool:
                 self._settle(row, now_s)
@@ -199,97 +202,62 @@ class Simulation:
 
     def _decide(self, now_s: float, *, waits: bool) -> float:
         """Ask the policy and carry out what it says; return when it is to be asked again if nothing changes."""
-        table, tally = self._table, self._tally
-        if not table.active:
+        if not self._table.active:
             return math.inf
-        began_s = time.process_time()
-        rows = np.fromiter(table.active, dtype=np.int64, count=len(table.active))
-        view = self._view(rows, now_s)
-        allocation = self._policy.allocate(view)
-        check(view, allocation)
-        tally.decision_cpu_s += time.process_time() - began_s
-        tally.decisions += 1
-        self._memory = allocation.memory
-        if allocation.gap is not None:
-            tally.worst_gap = max(allocation.gap, tally.worst_gap or 0.0)
-        self._carry_out(allocation, rows, view.held, now_s)
+        moves = self._ask(now_s)
+        if moves:
+            self._carry_out(moves, now_s)
         rounds = self._policy.refresh_rounds
         if not rounds or not self._round_s or not (self._running or waits):
             return math.inf
         return now_s + rounds * self._round_s
 
-    def _view(self, rows: IntArray, now_s: float) -> Round:
-        table = self._table
-        held = table.held[rows]
-        running = held >= 0
-        if self._settings.disturbances.learns:
-            ran = running & (table.since_s[rows] < now_s)
-            table.told[rows[ran], held[ran]] = 1.0
-        undone = table.undone_of(rows, now_s)
-        told = table.told[rows]
-        whole_s = table.runtime_s[rows] * told
-        left_s = undone[:, None] * whole_s
-        with np.errstate(divide="ignore"):
-            speed = np.where(whole_s > 0, 1.0 / whole_s, 0.0)
-        if table.phased:
-            self._phases(rows, undone, left_s, speed, told)
-        served_s = table.served_s[rows]
-        if running.any():
-            served_s[running, held[running]] += now_s - table.since_s[rows[running]]
-        return Round(
-            at_s=now_s,
-            round_s=self._round_s,
-            numbers=table.number[rows],
-            left_s=left_s,
-            whole_s=whole_s,
-            speed=speed,
-            units=table.units[rows],
-            pool=self._pool,
-            capacity=self._capacity.copy(),
-            price_usd_per_h=self._price.copy(),
-            held=held,
-            arrived_s=table.arrived_s[rows],
-            deadline_s=table.deadline_s[rows],
-            weight=table.weight[rows],
-            restart_s=table.restart_s[rows],
-            starts=table.starts[rows],
-            restarting=running & (table.ready_s[rows] > now_s),
-            served_s=served_s,
-            objective=self._settings.objective,
-            seed=self._settings.seed,
-            memory=self._memory,
+    def _ask(self, now_s: float) -> list[Move]:
+        """Ask the policy; return row, configuration held and configuration given of each job that is to change."""
+        table, tally, began_s = self._table, self._tally, time.process_time()
+        rows = np.fromiter(table.active, dtype=np.int64, count=len(table.active))
+        view = look(
+            table,
+            rows,
+            now_s,
+            Frame(
+                round_s=self._round_s,
+                pool=self._pool,
+                capacity=self._capacity.copy(),
+                price_usd_per_h=self._price.copy(),
+                settings=self._settings,
+                memory=self._memory,
+            ),
         )
+        allocation = self._policy.allocate(view)
+        check(view, allocation)
+        self._memory = allocation.memory
+        if allocation.gap is not None:
+            tally.worst_gap = max(allocation.gap, tally.worst_gap or 0.0)
+        changed = (allocation.choice != view.held).nonzero()[0]
+        given = allocation.choice[changed].tolist()
+        moves = list(zip(rows[changed].tolist(), view.held[changed].tolist(), given, strict=True))
+        del view
+        tally.decisions += 1
+        tally.decision_cpu_s += time.process_time() - began_s
+        return moves
 
-    def _phases(
-        self, rows: IntArray, undone: FloatArray, left_s: FloatArray, speed: FloatArray, told: FloatArray
-    ) -> None:
-        """Write what jobs with phases have left, and how fast they are at their present point."""
-        for i, row in enumerate(rows):
-            job = self._table.jobs[row]
-            if job is not None and job.phases is not None:
-                done = 1.0 - float(undone[i])
-                left_s[i] = job.phases.left_at(done) * told[i]
-                speed[i] = job.phases.speed_at(done) / told[i]
-
-    def _carry_out(self, allocation: Allocation, rows: IntArray, held: IntArray, now_s: float) -> None:
-        changed = np.flatnonzero(allocation.choice != held)
-        for i in changed:
-            if held[i] != NONE:
-                row = int(rows[i])
+    def _carry_out(self, moves: list[Move], now_s: float) -> None:
+        for row, before, _ in moves:
+            if before != NONE:
                 undone = self._table.left_of(row, now_s)
                 self._stop(row, now_s)
                 self._table.undone[row] = undone
-        for i in changed:
-            column = int(allocation.choice[i])
+        for row, _, column in moves:
             if column != NONE:
-                self._start(int(rows[i]), column, now_s)
+                self._start(row, column, now_s)
 
     def _start(self, row: int, column: int, now_s: float) -> None:
         table, disturbances = self._table, self._settings.disturbances
         stretch = self._settings.stretch
         if disturbances.straggler_share and self._rng.random() < disturbances.straggler_share:
             stretch *= disturbances.straggler_factor
-        ready_s = now_s + float(table.restart_s[row])
+        ready_s = now_s + table.restart_s.item(row)
         end_s = ready_s + stretch * table.seconds_left(row, column)
         table.held[row] = column
         table.since_s[row] = now_s
@@ -297,15 +265,16 @@ class Simulation:
         table.stretch[row] = stretch
         table.end_s[row] = end_s
         self._running += 1
+        self._tally.events += 1
         self._tally.starts += 1
         if not table.starts[row]:
             table.first_s[row] = now_s
             self._tally.changes += 1
         table.starts[row] += 1
-        epoch = int(table.epoch[row])
+        epoch = table.epoch.item(row)
         heapq.heappush(self._heap, (end_s, next(self._order), _END, row, epoch))
         if disturbances.failures_per_h:
-            rate_per_s = disturbances.failures_per_h * int(table.units[row, column]) / 3600.0
+            rate_per_s = disturbances.failures_per_h * table.units.item(row, column) / 3600.0
             fails_s = now_s + float(self._rng.exponential(1.0 / rate_per_s))
             if fails_s < end_s:
                 heapq.heappush(self._heap, (fails_s, next(self._order), _FAIL, row, epoch))
@@ -318,17 +287,18 @@ class Simulation:
         table.end_s[row] = math.inf
         table.epoch[row] += 1
         self._running -= 1
+        self._tally.events += 1
 
     def _settle(self, row: int, now_s: float) -> None:
         """Pay for what a job held until now."""
         table, tally = self._table, self._tally
-        column = int(table.held[row])
-        since_s = float(table.since_s[row])
+        column = table.held.item(row)
+        since_s = table.since_s.item(row)
         held_s = now_s - since_s
-        m, units = self._pool_of[column], int(table.units[row, column])
+        m, units = self._pool_of[column], table.units.item(row, column)
         unit_s = units * held_s
         tally.unit_s[m] += unit_s
-        tally.cost_usd += unit_s * float(self._price[m]) / 3600.0
+        tally.cost_usd += unit_s * self._price.item(m) / 3600.0
         tally.energy_j += unit_s * self._power_w[m]
         table.served_s[row, column] += held_s
         table.since_s[row] = now_s

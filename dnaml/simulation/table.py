@@ -86,24 +86,24 @@ class JobTable:
 
     def left_of(self, row: int, now_s: float) -> float:
         """Return the share of a job that is undone now."""
-        column = int(self.held[row])
+        column = self.held.item(row)
         undone = float(self.undone[row])
         if column == NONE:
             return undone
-        left_s = max(0.0, float(self.end_s[row]) - now_s) / float(self.stretch[row])
+        left_s = max(0.0, self.end_s.item(row) - now_s) / self.stretch.item(row)
         job = self.jobs[row]
         assert job is not None
         if job.phases is not None:
-            return min(undone, 1.0 - job.phases.done_at(column, left_s))
-        return min(undone, left_s / float(self.runtime_s[row, column]))
+            return float(min(undone, 1.0 - job.phases.done_at(column, left_s)))
+        return float(min(undone, left_s / self.runtime_s.item(row, column)))
 
     def seconds_left(self, row: int, column: int) -> float:
         """Return how long the undone share takes in a configuration, without its stretch."""
         job = self.jobs[row]
         assert job is not None
         if job.phases is not None:
-            return float(job.phases.left_at(1.0 - float(self.undone[row]))[column])
-        return float(self.undone[row]) * float(self.runtime_s[row, column])
+            return float(job.phases.left_at(1.0 - self.undone.item(row))[column])
+        return self.undone.item(row) * self.runtime_s.item(row, column)
 
     def undone_of(self, rows: IntArray, now_s: float) -> FloatArray:
         """Return the undone shares of rows now."""

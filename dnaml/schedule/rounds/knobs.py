@@ -54,7 +54,7 @@ def preset(objective: Objective, price_usd_per_h: FloatArray) -> Knobs:
         urgent_share=0.02,
         urgent_s=4.3 * _HOUR_S,
         flow_s=167.0 * _HOUR_S,
-        money=0.39 * thrift / max(1.0 - thrift, 0.1),
+        money=0.35 + 0.05 * thrift / max(1.0 - thrift, 0.01),
     )
     return start.with_prices(price_usd_per_h, 0.3 + 2.0 * thrift**2)
 
