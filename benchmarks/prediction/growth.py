@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.prediction import synthetic
+from benchmarks.prediction import banks, synthetic
 from benchmarks.report import Row
 from dnaml import RuntimePredictor
 
@@ -23,11 +23,16 @@ def rows(*, quick: bool, plot: Path | None = None) -> list[Row]:
     """Return the rows of growth, and draw them where a folder is given."""
     fits = {count: fit_s(count) for count in (QUICK_FIT_SIZES if quick else FIT_SIZES)}
     asked = predict_s(QUICK_PAIR_SIZES if quick else PAIR_SIZES)
+    searched = search_s(QUICK_PAIR_SIZES if quick else PAIR_SIZES)
     if plot is not None:
-        draw({"fit: runs": fits, "predict: resources": asked}, plot / "prediction-growth.svg")
+        draw(
+            {"fit: runs": fits, "predict: resources": asked, "shortlist: resources": searched},
+            plot / "prediction-growth.svg",
+        )
     return [
         _row("speed.growth.rows", "growth of the time of a fit with the runs", fits),
         _row("speed.growth.resources", "growth of the time to predict one computation with the resources", asked),
+        _row("speed.growth.bank", "growth of the time of a shortlist with the resources", searched),
     ]
 
 
@@ -55,6 +60,19 @@ def predict_s(sizes: Sequence[int]) -> dict[int, float]:
     return found
 
 
+def search_s(sizes: Sequence[int]) -> dict[int, float]:
+    """Return the CPU seconds of a shortlist among so many resources, by their number: the mean of ten."""
+    found = {}
+    for size in sizes:
+        stock = banks.stocked(size)
+        banks.shortlisted(stock)
+        begin_s = time.process_time()
+        for _ in range(10):
+            banks.shortlisted(stock)
+        found[size] = (time.process_time() - begin_s) / 10
+    return found
+
+
 def exponent(taken_s: dict[int, float]) -> float:
     """Return the slope of ln seconds over ln size."""
     return float(np.polyfit(np.log(list(taken_s)), np.log(list(taken_s.values())), 1)[0])
@@ -70,7 +88,7 @@ def draw(series: dict[str, dict[int, float]], file: Path) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
     FigureCanvasSVG(figure)
     for axes, (title, taken_s) in zip(np.atleast_1d(figure.subplots(1, len(series))), series.items(), strict=True):
         axes.loglog(list(taken_s), list(taken_s.values()), marker="o", color="#1f5fa8")

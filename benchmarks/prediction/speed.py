@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmarks.prediction import growth, synthetic
+from benchmarks.prediction import banks, growth, synthetic
 from benchmarks.prediction.tasks import RESOURCE, unseen
 from benchmarks.report import Row
 from dnaml import RuntimePredictor
@@ -42,7 +42,18 @@ def rows(*, quick: bool, plot: Path | None = None) -> list[Row]:
         found = [
             _row("fit", f"fit of {FIT_ROWS:,} runs", "s", 120, lambda: (fit_s, f"{count:,} runs")),
             _row("update", f"update with {PROBES} probes of a new resource", "ms", 10, partial(update_ms, model)),
+            _row(
+                "rank",
+                f"one computation x {RANKED:,} resources, quantiles for {KEPT}",
+                "ms",
+                2,
+                partial(rank_ms, model),
+            ),
+            _row("pairs", f"{SQUARE:,} x {SQUARE:,} pairs", "ms", 150, partial(pairs_ms, model, quick=quick)),
             _row("load", "load of the shipped model, without torch", "ms", 50, load_ms),
+            _row(
+                "memory", f"vectors and posteriors of {BANKED:,} resources", "MB", 150, partial(memory_mb, quick=quick)
+            ),
         ]
         return [*found, *growth.rows(quick=quick, plot=plot)]
 
@@ -73,6 +84,34 @@ def update_ms(model: RuntimePredictor) -> Measured:
     return taken_ms, f"median of {_REPEATS}; {PROBES} predictions by the updated predictor take {asked_ms:.1f} ms"
 
 
+def rank_ms(model: RuntimePredictor) -> Measured:
+    """Return what ranking takes in two stages: the whole bank by its vectors, the best by the model itself."""
+    stock = banks.stocked(RANKED)
+    taken_ms = median_ms(lambda: banks.ranked(model, stock))
+    first_ms = median_ms(lambda: banks.shortlisted(stock))
+    return taken_ms, f"median of {_REPEATS}; the shortlist alone takes {first_ms:.2f} ms, the rest is the exact model"
+
+
+def pairs_ms(model: RuntimePredictor, *, quick: bool) -> Measured:
+    """Return what the scores of all pairs take by the vectors; the exact model's time for fewer stands beside."""
+    stock = banks.stocked(SQUARE, computations=SQUARE)
+    taken_ms = median_ms(lambda: stock.bank.scores(stock.loadings, banks.BALANCED), 5)
+    side = 30 if quick else 100
+    pairs = synthetic.table(side * side, resources=side, computations=side, seed=5)
+    exact_ms = median_ms(lambda: model.predict(unseen(pairs)), 1)
+    note = f"by the vectors, time, cost and spread; the exact model takes {exact_ms:.0f} ms for {side} x {side} pairs"
+    return taken_ms, note
+
+
+def memory_mb(*, quick: bool) -> Measured:
+    """Return the memory of a bank of the largest size, told from a tenth of it when quick."""
+    count = BANKED // 10 if quick else BANKED
+    bank_mb, slots_mb = banks.memory_mb(count)
+    scale = BANKED / count
+    note = f"bank {scale * bank_mb:.1f} MB with packed covariances, vectors {scale * slots_mb:.1f} MB"
+    return scale * (bank_mb + slots_mb), note + (f"; measured on {count:,}" if quick else "")
+
+
 _LOAD = """
 import sys, time
 import dnaml
@@ -90,7 +129,10 @@ def load_ms() -> Measured:
     command = [sys.executable, "-c", _LOAD.format(folder=str(folders[0]))]
     taken = []
     for _ in range(5):
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LookupError(f"{folders[0].name}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stdout.split()
         if said[1] == "True":
             raise LookupError("loading the shipped model imports torch")
         taken.append(float(said[0]))

@@ -43,12 +43,13 @@ class Study:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Result:
-    """What a study found; `trouble` says what could not run, by row suffix; CPU seconds by who used them."""
+    """What a study found, on `few` targets or all; `trouble` says what could not run: all, or what dnaml chose."""
 
     scores: list[Score] = field(default_factory=list)
     regrets: list[Regrets] = field(default_factory=list)
     trouble: dict[str, str] = field(default_factory=dict)
     cpu_s: dict[str, float] = field(default_factory=dict)
+    few: bool = False
 
     def spend(self, who: str, since_s: float) -> None:
         """Add the CPU time since a moment to what someone used."""
@@ -83,7 +84,7 @@ STUDIES: tuple[Study, ...] = (
 
 def run(study: Study, *, seeds: Sequence[int], quick: bool) -> Result:
     """Answer every task of a study."""
-    result = Result()
+    result = Result(few=quick)
     tasks = study.tasks(data_folder())
     groups: Iterable[list[Task]] = (list(group) for _, group in itertools.groupby(tasks, key=lambda task: task.key))
     if quick:

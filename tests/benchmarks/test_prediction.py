@@ -84,7 +84,13 @@ def test_a_row_is_the_mean_over_targets_and_seeds_with_the_median_beside():
     assert not row.passes
     for told in ("aim <= 7", "median over 3 targets 20", "by seed 40, 20", "scaling 50", "CPU s: dnaml 3"):
         assert told in row.note
-    assert (row.peer, row.peer_value) == ("best peer before (quoted)", 10.4)
+    assert (row.peer, row.peer_value) == ("scaling + boosted trees (quoted)", 10.4)
+
+
+def test_a_quick_row_has_no_rival_but_the_peers_of_its_run():
+    row = claims.row_of(CLAIM["P5.k3"], Result(scores=[score(), score(by="scaling", errors=(0.5,))], few=True))
+    assert (row.peer, row.peer_value) == ("scaling", 50)
+    assert "few targets" in row.note
 
 
 def test_the_best_peer_is_the_highest_where_larger_is_better():
