@@ -11,12 +11,13 @@ import typer
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import alone, verb
 from dnaml.core.errors import InputError
+from dnaml.predict.evaluation import Held, Plan
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from dnaml.datasets.table import RunTable
-    from dnaml.predict.evaluation import Answers, Plan, Score
+    from dnaml.predict.evaluation import Answers, Score
     from dnaml.predict.recipe import Recipe
 
 app = alone()
@@ -33,7 +34,10 @@ def train(
     alias: Annotated[str | None, typer.Option(help="An alias for this version; `latest` is always the newest.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Save the model folder here too.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed and table, same model.")] = 0,
-    folds: Annotated[int, typer.Option(min=0, help="Folds to judge by what is held back; 0 does not judge.")] = 3,
+    held: Annotated[
+        list[Held] | None, typer.Option(help="What is held back to judge by (default: resource, family, cell).")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=0, help="Folds of each; 0 does not judge.")] = 3,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Log to MLflow and register.")] = True,
 ) -> None:
     """Learn from a run table, say how well the model predicts what it never saw, and register it."""
@@ -42,7 +46,7 @@ def train(
     from dnaml import tracking
     from dnaml.datasets.data_card import card_of
     from dnaml.predict import logged
-    from dnaml.predict.evaluation import Plan, scores
+    from dnaml.predict.evaluation import scores
     from dnaml.predict.recipe import Recipe
 
     table = table_of(screen, file, from_state)
@@ -50,7 +54,8 @@ def train(
         raise InputError(f"{file or screen.state}: holds no run to learn from; set aside: {table.reasons() or 'none'}")
     recipe = Recipe(seed=seed)
     judging = folds > 1 and len(table) >= FEWEST_TO_JUDGE
-    made = judged(screen, table, recipe, Plan(folds=folds, seed=seed, probes=(0, 3))) if judging else []
+    chosen = Plan(folds=max(folds, 2), seed=seed, probes=(0, 3), held=tuple(held or Plan().held))
+    made = judged(screen, table, recipe, chosen) if judging else []
     with screen.working(f"learning from {len(table)} runs"):
         model = recipe.fit(table)
     data, found = card_of(table), scores(made)
