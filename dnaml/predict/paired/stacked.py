@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 Parameters = dict[str, "Tensor"]
 
 MOST_RANK = 16
-FEWEST_STEPS, MOST_STEPS, RUNS_A_STEP = 400, 700, 100
-FEW_RUNS, MOST_NETS = 8000, 3
+FEWEST_STEPS, MOST_STEPS, RUNS_A_STEP = 350, 800, 60
+FEW = 100  # entities, or items: less is learnt by several narrow nets, hindered more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetSettings:
-    """How nets are trained; 0 lets the table's size decide."""
+    """How nets are trained; 0 (of a share -1) lets the table's size decide."""
 
     rank: int = 0
     steps: int = 0
     nets: int = 0  # that differ by chance alone and are averaged
-    width: int = 96
+    width: int = 0
     wide: int = 48  # length of the vectors whose product is the prior mean
     ids: int = 16  # length of what the net learns of one item by its id
     scores: int = 8  # principal scores of an item over the sources
@@ -54,9 +54,9 @@ class NetSettings:
     hide_share: float = 0.15  # of entities whose description is hidden
     field_share: float = 0.1  # of fields of a description that are hidden
     most_probes: int = 128
-    drop_share: float = 0.25  # of hidden values of the entity tower
+    drop_share: float = -1.0  # of hidden values of the entity tower
     robust: bool = True
-    mix_share: float = 0.3  # of entities that are drawn towards another one
+    mix_share: float = -1.0  # of entities that are drawn towards another one
     device: str = "auto"
 
 
@@ -129,9 +129,17 @@ def _sized(settings: NetSettings, known: BoolArray) -> NetSettings:
     entities, runs = len(known), int(known.sum())
     rank = settings.rank or int(np.clip(entities // 2 + 2, 4, MOST_RANK))
     steps = settings.steps or int(np.clip(FEWEST_STEPS + runs / RUNS_A_STEP, FEWEST_STEPS, MOST_STEPS))
-    nets = settings.nets or (MOST_NETS if runs <= FEW_RUNS else 1)
-    scores = int(min(settings.scores, rank, max(1, entities // 4)))
-    return replace(settings, rank=rank, steps=steps, scores=scores, nets=nets)
+    few = min(known.shape) < FEW
+    return replace(
+        settings,
+        rank=rank,
+        steps=steps,
+        nets=settings.nets or (3 if few else 1),
+        width=settings.width or (48 if few else 96),
+        scores=int(min(settings.scores, rank, max(1, entities // 4))),
+        drop_share=settings.drop_share if settings.drop_share >= 0 else (0.25 if few else 0.15),
+        mix_share=settings.mix_share if settings.mix_share >= 0 else (0.3 if few else 0.0),
+    )
 
 
 def _profile(left: FloatArray, count: int) -> Profile:

@@ -13,7 +13,7 @@ from dnaml.predict.paired.sources import Sources
 from dnaml.predict.paired.stacked import NetSettings, Stack, encode_items, first_parameters, predicted
 from tests.predict.paired.net_world import MACHINES, task, taught, truth, world
 
-QUICK = NetSettings(steps=40, width=16, wide=4)
+QUICK = NetSettings(steps=40, width=16, wide=4, nets=1)
 
 
 def fit(grid: Grid, settings: NetSettings = QUICK, seed: int = 0) -> tuple[Sources, Net]:
@@ -67,6 +67,19 @@ def test_several_nets_are_averaged_and_their_spread_is_doubt() -> None:
     np.testing.assert_allclose(answer.mean, np.mean([a.mean for a in alone], axis=0))
     assert (answer.sd**2 > np.mean([a.sd**2 for a in alone], axis=0)).all()
     assert (alone[0].mean != alone[1].mean).any()
+
+
+def test_a_small_table_is_learnt_by_several_narrow_nets_unless_settings_say_otherwise() -> None:
+    grid = world()
+    sources, use = taught(grid)
+    few = Stack.of(grid, sources, use, NetSettings()).settings
+    assert (few.nets, few.width, few.rank) == (3, 48, 15)
+    large = world(entities=110)
+    wide = Stack.of(large, Sources.of(large, np.ones(110, dtype=np.bool_)), np.ones(110, dtype=np.bool_), NetSettings())
+    assert (wide.settings.nets, wide.settings.width) == (3, 48)  # it still has few items
+    assert wide.settings.steps > few.steps
+    told = Stack.of(grid, sources, use, NetSettings(nets=2, width=7, rank=5)).settings
+    assert (told.nets, told.width, told.rank) == (2, 7, 5)
 
 
 def test_few_entities_teach_no_net() -> None:

@@ -16,7 +16,7 @@ from dnaml.predict.paired.stacked import NetSettings
 from dnaml.predict.weights import load_model, save_model
 from tests.predict.paired.net_world import HELD_OUT, MACHINES, PROGRAMS, task, taught, truth, world
 
-QUICK = NetSettings(steps=250, width=32, wide=8)
+QUICK = NetSettings(steps=250, width=32, wide=8, nets=1)
 Fitted = tuple[Grid, Sources, Net]
 
 
