@@ -31,17 +31,20 @@ def score(by="dnaml 0", target="a", errors=(0.1, 0.3), rank=0.97, cover=80.0, wi
     )
 
 
-def task(count=2):
+def task(count=2, rows=8, machines=6):
+    size = np.arange(rows) / 4
     rows = pd.DataFrame(
         {
             RESOURCE: "new",
-            COMPUTATION: [f"w{at}" for at in range(8)],
-            RUNTIME: np.exp(np.arange(8) / 4),
+            COMPUTATION: [f"w{at}" for at in range(rows)],
+            RUNTIME: np.exp(size),
             PRICE: 0.01,
-            "c_size": np.arange(8) / 4,
+            "c_size": size,
         }
     )
-    train = pd.concat([rows.assign(**{RESOURCE: f"m{at}", RUNTIME: rows[RUNTIME] * (at + 1)}) for at in range(6)])
+    train = pd.concat(
+        [rows.assign(**{RESOURCE: f"m{at}", RUNTIME: rows[RUNTIME] * (at + 1)}) for at in range(machines)]
+    )
     return Task(
         protocol="made/up",
         probe_count=count,
@@ -189,12 +192,42 @@ def test_a_predictor_that_chooses_no_probes_is_told_apart():
 
 
 def test_a_study_asks_dnaml_and_the_peers_the_same_tasks():
-    study = Study(id="made", tasks=lambda data: iter([task(2), task(3)]), peers=studies.QUICK[:1])
+    study = Study(id="made", tasks=lambda data: iter([task(2, 5, 2), task(3, 5, 2)]), peers=studies.QUICK[:1])
     result = studies.run(study, seeds=(0, 1), quick=False)
     asked = sorted((score.by, score.probe_count) for score in result.scores if score.probing == RANDOM)
     assert asked == [(by, count) for by in ("dnaml 0", "dnaml 1", "scaling") for count in (2, 3)]
     assert all(np.isfinite(score.width) for score in result.scores)
     assert set(result.cpu_s) == {"dnaml", "choosing", "scaling"}
+
+
+class Choosing:
+    """A predictor that knows sizes alone: it probes the largest first, and remembers what it was told."""
+
+    def __init__(self, known=()):
+        self.known = known
+
+    def update(self, probes):
+        return Choosing(tuple(probes[COMPUTATION]))
+
+    def next_probe(self, pairs, *, goal):
+        assert goal == "learn"
+        assert not set(self.known) & set(pairs[COMPUTATION])
+        assert RUNTIME not in pairs
+        return pairs["c_size"].idxmax()
+
+    def predict(self, pairs):
+        assert not set(self.known) & set(pairs[COMPUTATION])
+        return pd.DataFrame({"runtime_s": np.exp(pairs["c_size"]) * (1 + 1 / len(self.known))}, index=pairs.index)
+
+
+def test_probes_are_chosen_one_by_one_and_never_asked_for_again():
+    found = list(studies._with_chosen_probes("dnaml 0", Choosing(), task(rows=16)))
+    assert [(one.probe_count, one.probing, len(one.errors)) for one in found] == [
+        (1, CHOSEN, 15),
+        (3, CHOSEN, 13),
+        (10, CHOSEN, 6),
+    ]
+    assert [one.mape for one in found] == pytest.approx([100, 100 / 3, 10])
 
 
 def test_a_failing_fit_leaves_the_peers_and_tells_why():
