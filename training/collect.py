@@ -265,8 +265,9 @@ size, `t_*` telemetry measured during the run. Units end the names.
 ## What is real and what is emulated
 
 All resources are this machine. Times are real; what makes the resources differ are documented switches of libraries in
-their worker processes, which take instruction sets and memory policies away. No CPU quotas: they stretch the wall
-clock, and leave the clock that is predicted as it is.
+their worker processes, which take instruction sets and memory policies away. `GLIBC_TUNABLES` is set everywhere, to
+keep memory and huge pages or to give them back. No CPU quotas: they stretch the wall clock, and leave the clock that
+is predicted as it is.
 
 | resource | held back by |
 |---|---|
