@@ -1,5 +1,5 @@
-"""Empirical-Bayes rows: the whole row of a new entity is a ridge regression on its description, plus what known rows
-left of theirs when each was left out, plus smooth functions of the item's descriptors.
+"""Empirical-Bayes rows: the whole row of a new entity is a regression on its description, plus what known rows left of
+theirs when each was left out, plus smooth functions of the item's descriptors.
 
 Nothing is trained: probes average the settings by their evidence. Rows are not centred, so that how fast an entity is
 says which shape to expect of it.
@@ -12,27 +12,38 @@ import numpy as np
 from dnaml.predict.paired.grid import Answer, FloatArray, IntArray, Task
 from dnaml.predict.paired.kernels import Kernels, Posterior, Settings, merged, regress
 from dnaml.predict.paired.regress import rbf
+from dnaml.predict.paired.ridges import Ridge, Ridges
 from dnaml.predict.paired.sources import Sources
 
 FEWEST_SOURCES = 3
-MOST_FACTORS = 48  # of a covariance of rows; what they leave out is variance of single items
-LEAST_LEVERAGE = 0.05  # what leaving a row out divides by, at least
+MOST_FACTORS = 64  # of rows; what they leave out is variance of single items
 LEAST_VARIANCE = 1e-6
+RIDGES = (
+    Ridge(linear=0.3, smooth=1.0, strength=0.3),
+    Ridge(linear=0.3, smooth=1.0, strength=3.0),
+    Ridge(linear=0.3, smooth=1.0, strength=30.0),
+    Ridge(smooth=1.0, strength=0.3),
+    Ridge(smooth=1.0, strength=3.0),
+    Ridge(linear=1.0, strength=0.3),
+    Ridge(linear=1.0, strength=3.0),
+    Ridge(),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowExpert:
     """Settings of the expert; variances are in units of what the effects of entity and item leave.
 
-    `ridges` are strengths of the regression on descriptions (infinite: the mean row); `items` pairs the shares of the
-    squared-exponential kernel over descriptors and of the linear one over quantities.
+    `items` pairs the shares of the squared-exponential kernel over descriptors and of the linear one over quantities.
+    `trust` is how many probes the error of rows left out counts for, when a ridge is chosen.
     """
 
-    ridges: tuple[float, ...] = (3.0, 30.0, float("inf"))
+    ridges: tuple[Ridge, ...] = RIDGES
     items: tuple[tuple[float, float], ...] = ((0.05, 0.0), (0.5, 0.0), (0.2, 0.5), (0.2, 2.0))
     offsets: tuple[float, ...] = (0.3, 3.0)
     noises: tuple[float, ...] = (0.02, 0.2)
     freedom: float = 6.0
+    trust: float = 4.0
 
     def prepare(self, sources: Sources) -> "PreparedRows | None":
         """Return the expert with what depends on the sources alone worked out; None for too few of them."""
@@ -40,39 +51,33 @@ class RowExpert:
             return None
         mean = sources.rows.mean(axis=0)
         around = sources.rows - mean
-        ridges = [_Ridge(sources.x, around, strength) for strength in self.ridges]
-        left = [ridge.left_out() for ridge in ridges]
-        level = max(float(np.mean([(e - e.mean(axis=1, keepdims=True)).var() for e in left])), LEAST_VARIANCE)
-        projections = np.stack([_factors(ridge.residual, around) for ridge in ridges])
-        tail = np.mean(
-            [_tail(ridge.residual, found, around) for ridge, found in zip(ridges, projections, strict=True)], axis=0
-        )
-        items, quantities = sources.items, sources.items.quantities
+        basis, scores, tail = _directions(around)
+        quantities = sources.items.quantities
         guessed = 0.0
         if sources.held_out is not None:
             guessed = float(((sources.rows - sources.held_out) ** 2).mean())
         return PreparedRows(
-            settings=self._settings(level, len(ridges)),
-            level=level,
-            centre=sources.x.mean(axis=0),
+            settings=self._settings(),
+            trust=self.trust,
+            regression=Ridges.of(sources.x, around, basis, self.ridges),
             mean=mean,
-            around=np.ascontiguousarray(around.T),
-            pull=np.stack([ridge.pull for ridge in ridges]),
-            projections=projections,
+            basis=basis,
+            scores=scores,
             tail=tail,
             guessed=guessed,
-            quantities=np.flatnonzero(quantities) if quantities.sum() >= 2 else np.arange(items.x.shape[1]),
+            quantities=np.flatnonzero(quantities) if quantities.sum() >= 2 else np.arange(len(quantities)),
         )
 
-    def _settings(self, level: float, ridges: int) -> Settings:
+    def _settings(self) -> Settings:
         """Return the settings: coefficients of one covariance for each ridge, then the two kernels over items."""
-        mean = np.repeat(np.arange(ridges), len(self.items))
-        shares = np.tile(np.array(self.items, dtype=np.float64), (ridges, 1)) * level
+        count = len(self.ridges)
+        mean = np.repeat(np.arange(count), len(self.items))
+        shares = np.tile(np.array(self.items, dtype=np.float64), (count, 1))
         return Settings(
             mean=mean,
-            coefficients=np.concatenate([np.eye(ridges)[mean], shares], axis=1),
-            offsets=np.array(self.offsets) * level,
-            noises=np.array(self.noises) * level,
+            coefficients=np.concatenate([np.eye(count)[mean], shares], axis=1),
+            offsets=np.array(self.offsets),
+            noises=np.array(self.noises),
             log_prior=np.zeros((len(mean), len(self.noises), len(self.offsets))),
             freedom=self.freedom,
         )
@@ -80,17 +85,16 @@ class RowExpert:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedRows:
-    """The expert for some sources. Shapes: centre [Fe], mean [I], around [I, S] rows less their mean, pull [L, Fe, S]
-    from a description to weights of rows, projections [L, R, S] from rows to factors, quantities [*] columns of items.
+    """The expert for some sources. Shapes: mean, tail [I]; basis [S, R] and scores [I, R] of rows around their mean;
+    quantities [*] columns of items; `guessed` is the variance of a row guessed for an item never seen.
     """
 
     settings: Settings
-    level: float
-    centre: FloatArray
+    trust: float
+    regression: Ridges
     mean: FloatArray
-    around: FloatArray
-    pull: FloatArray
-    projections: FloatArray
+    basis: FloatArray
+    scores: FloatArray
     tail: FloatArray
     guessed: float
     quantities: IntArray
@@ -108,82 +112,69 @@ class PreparedRows:
     def _posterior(self, task: Task, sources: Sources, *, joint: bool) -> Posterior:
         places, y, runs = merged(task)
         columns = np.r_[places, task.probes : len(task.item)]
-        mean, around = self._rows(task, sources, columns)
-        weights = (task.entity_x - self.centre) @ self.pull  # [L, S]
-        factors = around @ self.projections.transpose(0, 2, 1)  # [L, P+Q, R]
+        mean, scores = self._rows(task, sources, columns)
+        level = self.regression.level(task.entity_x)
+        covariance = self.regression.left[level]
         unseen = task.item[columns] < 0
         x, p = task.item_x[columns], len(places)
         kernels = Kernels(
-            blocks=self._blocks(factors[:, :p], factors, x[:p], x),
-            diagonal=self._diagonal(factors[:, p:], x[p:]),
-            means=mean + weights @ around.T,
+            blocks=self._blocks(covariance, scores[:p], scores, x[:p], x),
+            diagonal=self._diagonal(covariance, scores[p:], x[p:]),
+            means=mean + self.regression.pull(task.entity_x) @ scores.T,
             extra=np.where(unseen, self.guessed, self.tail[np.maximum(task.item[columns], 0)]),
         )
-        square = self._blocks(factors[:, p:], factors[:, p:], x[p:], x[p:]) if joint else None
-        return regress(kernels, y, 0.5 + 0.5 / runs, self.settings, square)
+        square = self._blocks(covariance, scores[p:], scores[p:], x[p:], x[p:]) if joint else None
+        return regress(kernels, y, 0.5 + 0.5 / runs, self._trusting(level), square)
+
+    def _trusting(self, level: int) -> Settings:
+        """Return the settings with a prior by how well each ridge foretells rows left out at a level."""
+        s, spread = self.settings, max(float(self.regression.spread[level]), LEAST_VARIANCE)
+        ridges = len(self.regression.shares)
+        prior = -0.5 * self.trust * np.log(self.regression.error[level] + LEAST_VARIANCE)
+        return Settings(
+            mean=s.mean,
+            coefficients=s.coefficients * np.r_[np.ones(ridges), spread, spread],
+            offsets=s.offsets * spread,
+            noises=s.noises * spread,
+            log_prior=s.log_prior + prior[s.mean][:, None, None],
+            freedom=s.freedom,
+        )
 
     def _rows(self, task: Task, sources: Sources, columns: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return the mean [P+Q] and what is around it [P+Q, S] of known rows at some of a task's items."""
+        """Return the mean [P+Q] of known rows at some of a task's items, and scores [P+Q, R] of what is around it."""
         item = np.maximum(task.item[columns], 0)
-        mean, around = self.mean[item], self.around[item]
+        mean, scores = self.mean[item], self.scores[item]
         unseen = task.item[columns] < 0
         if unseen.any():
             rows = sources.at(task)[0][:, columns[unseen]].T
             mean[unseen] = rows.mean(axis=1)
-            around[unseen] = rows - mean[unseen, None]
-        return mean, around
+            scores[unseen] = (rows - mean[unseen, None]) @ self.basis
+        return mean, scores
 
-    def _blocks(self, left: FloatArray, right: FloatArray, x: FloatArray, z: FloatArray) -> FloatArray:
-        """Return the kernels [L+2, N, M] between items with factors [L, N, R], [L, M, R] and descriptors."""
+    def _blocks(
+        self, covariance: FloatArray, left: FloatArray, right: FloatArray, x: FloatArray, z: FloatArray
+    ) -> FloatArray:
+        """Return the kernels [L+2, N, M] between items with scores [N, R], [M, R] and descriptors."""
+        blocks = np.empty((len(covariance) + 2, len(x), len(z)))
+        np.matmul(left @ covariance, right.T, out=blocks[:-2])
         if x.shape[1] == 0:
-            smooth = linear = np.zeros((len(x), len(z)))
+            blocks[-2:] = 0.0
         else:
-            smooth = rbf(x, z, x.shape[1] ** 0.5)
-            linear = x[:, self.quantities] @ z[:, self.quantities].T / len(self.quantities)
-        return np.concatenate([left @ right.transpose(0, 2, 1), smooth[None], linear[None]])
+            blocks[-2] = rbf(x, z, x.shape[1] ** 0.5)
+            blocks[-1] = x[:, self.quantities] @ z[:, self.quantities].T / max(len(self.quantities), 1)
+        return blocks
 
-    def _diagonal(self, factors: FloatArray, x: FloatArray) -> FloatArray:
+    def _diagonal(self, covariance: FloatArray, scores: FloatArray, x: FloatArray) -> FloatArray:
         """Return the kernels [L+2, Q] of items with themselves."""
         wide = (x[:, self.quantities] ** 2).sum(axis=1) / max(len(self.quantities), 1)
         smooth = np.full(len(x), 1.0 if x.shape[1] else 0.0)
-        return np.concatenate([(factors**2).sum(axis=2), smooth[None], wide[None]])
+        return np.concatenate([((scores @ covariance) * scores).sum(axis=2), smooth[None], wide[None]])
 
 
-class _Ridge:
-    """A ridge regression of rows on descriptions: x [S, F], around [S, I]; an infinite strength is the mean row."""
-
-    def __init__(self, x: FloatArray, around: FloatArray, strength: float) -> None:
-        members = len(x)
-        centred = x - x.mean(axis=0)
-        self.around = around
-        self.pull = np.zeros((x.shape[1], members))
-        if np.isfinite(strength) and x.shape[1]:
-            self.pull = centred.T @ np.linalg.inv(centred @ centred.T + strength * np.eye(members))
-        hat = centred @ self.pull + 1.0 / members
-        # the share of each row that the others do not foretell, and what is left of it when it is left out itself
-        apart = np.maximum(1.0 - np.diag(hat), LEAST_LEVERAGE)
-        self.residual = (np.eye(members) - hat) / apart[:, None] / members**0.5
-
-    def left_out(self) -> FloatArray:
-        """Return what is left of each row [S, I] when it is left out."""
-        found: FloatArray = self.residual @ self.around * len(self.around) ** 0.5
-        return found
-
-
-def _factors(residual: FloatArray, around: FloatArray) -> FloatArray:
-    """Return the projection [R, S] of rows on at most MOST_FACTORS directions of what is left of them."""
-    if len(residual) <= MOST_FACTORS:
-        return residual
-    left = residual @ around
-    directions = np.linalg.eigh(left @ left.T)[1][:, -MOST_FACTORS:]
-    found: FloatArray = directions.T @ residual
-    return found
-
-
-def _tail(residual: FloatArray, projection: FloatArray, around: FloatArray) -> FloatArray:
-    """Return the variance [I] of each item that the factors leave out."""
-    if len(projection) == len(residual):
-        return np.zeros(around.shape[1])
-    whole, kept = ((part @ around) ** 2 for part in (residual, projection))
-    found: FloatArray = np.maximum(whole.sum(axis=0) - kept.sum(axis=0), 0.0)
-    return found
+def _directions(around: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the main directions [S, R] of rows [S, I], the items' scores [I, R], and what those leave out [I]."""
+    basis, values, items = np.linalg.svd(around, full_matrices=False)
+    kept = slice(min(MOST_FACTORS, len(values)))
+    scores = (values[kept, None] * items[kept]).T
+    tail = np.maximum((around**2).mean(axis=0) - (scores**2).sum(axis=1) / len(around), 0.0)
+    return np.ascontiguousarray(basis[:, kept]), np.ascontiguousarray(scores), tail
