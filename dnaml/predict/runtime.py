@@ -15,14 +15,18 @@ import numpy.typing as npt
 
 from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.prediction import LEVELS
-from dnaml.core.types import Computation, Resource
+from dnaml.core.types import Computation, ComputationDNA, Objective, Resource, ResourceDNA
 from dnaml.datasets.table import IDS, RunTable, feature_columns, load_runs, resource_features
+from dnaml.dna.geometry import Weights
 from dnaml.predict import baselines, bilinear, calibration, design, experts, hazard, history, placing, pooled, trees
 from dnaml.predict.bound import bound_s, log_speed
 from dnaml.predict.design import Encoder
 from dnaml.predict.experts import Counts, Kind
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
+from dnaml.predict.paired.atlas import Atlas
+from dnaml.predict.paired.grid import Entity
+from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.parts import PARTS
 from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
@@ -46,7 +50,15 @@ class _State:
     learned: Learned | None = None
     model: Model | None = None
     prices: dict[str, float] = field(default_factory=dict)
+    described: dict[str, Described] = field(default_factory=dict)
     set_aside: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        """Return the vectors of what the learned model knows; worked out when first asked for."""
+        if self.learned is None:
+            raise InputError("DNA needs a learned model: fit on at least three resources or computations")
+        return Atlas.of(self.learned, self.described, self.prices)
 
     @cached_property
     def counts(self) -> Counts | None:
@@ -58,6 +70,7 @@ _CLASSES: dict[str, type] = {
     for kind in (
         _State,
         *PARTS,
+        Described,
         Model,
         Noise,
         design.Design,
@@ -159,6 +172,17 @@ class RuntimePredictor:
         predictor._state = state
         return predictor
 
+    def resource_dna(self, resource_id: str) -> ResourceDNA:
+        """Return the Resource DNA [32] of a resource that the predictor knows; raise InputError for another."""
+        return self._fitted().atlas.resource_dna(resource_id)
+
+    def computation_dna(self, computation_id: str, objective: Objective | str = "min_latency") -> ComputationDNA:
+        """Return the Computation DNA [32] of a known computation, asked about under an objective.
+
+        Its cosine with `resource_dna` orders resources by predicted time and cost as the objective weighs them.
+        """
+        return self._fitted().atlas.computation_dna(computation_id, Weights.of(Objective.of(objective)))
+
     @property
     def set_aside(self) -> dict[str, int]:
         """Return how many rows were not used, by reason."""
@@ -241,7 +265,8 @@ def _fitted(table: RunTable, *, seed: int) -> _State:
         return _State(seed=seed, prices=prices, set_aside=reasons)
     learned = Learned.fit(frame, seed=seed)
     if learned is not None:
-        return _State(seed=seed, learned=learned, prices=prices, set_aside=reasons)
+        described = {entity.value: Described.of(frame, entity) for entity in Entity}
+        return _State(seed=seed, learned=learned, prices=prices, described=described, set_aside=reasons)
     encoder = Encoder.of(frame)
     model = fit_model(encoder, _ordered(encoder.design(frame)), seed=seed)
     return _State(seed=seed, model=model, prices=prices, set_aside=reasons)
@@ -252,7 +277,9 @@ def _updated(state: _State, table: RunTable) -> _State:
     reasons = {name: state.set_aside.get(name, 0) + reasons.get(name, 0) for name in {*state.set_aside, *reasons}}
     prices = {**state.prices, **_known_prices(frame)}
     if state.learned is not None:
-        return replace(state, learned=state.learned.updated(frame), prices=prices, set_aside=reasons)
+        described = {e.value: state.described[e.value].joined(Described.of(frame, e)) for e in Entity}
+        learned = state.learned.updated(frame)
+        return replace(state, learned=learned, prices=prices, described=described, set_aside=reasons)
     if state.model is None:
         return replace(_fitted(table, seed=state.seed), prices=prices, set_aside=reasons)
     if len(frame) == 0:

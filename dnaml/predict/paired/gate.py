@@ -13,12 +13,18 @@ import numpy as np
 from dnaml.predict.paired.grid import FloatArray, IntArray
 from dnaml.predict.paired.replay import PROBES, Episode
 
-START: Mapping[str, float] = {"scaling": -2.0, "similarity": 0.0, "ernest": -1.0}  # logits; the others start at 1
+START: Mapping[str, float] = {
+    "latent-low": 0.0,
+    "latent": 0.5,
+    "similarity": 0.0,
+    "ernest": -1.0,
+}  # logits; the others start at 1
 FEWEST_EPISODES = 12
 ROUNDS = 200
-SHRINK, SHRINK_FEW = 8.0, 1600.0  # the second over the number of entities
+SHRINK, SHRINK_FEW = 2.0, 400.0  # the second over the number of entities
 PENALTY_COMMON, PENALTY_BUCKET = 0.001, 0.003
-OWN_START, OWN_PENALTY = 1.0, 0.02
+OWN_START, OWN_PENALTY, MOST_OWN = 5.0, 0.02, 8.0
+OWN_HALF = 5.0  # probes at which errors on them count half
 HUBER = 0.1  # of the scale
 
 
@@ -44,7 +50,8 @@ class Gate:
     def weights(self, probes: int, unseen: bool, answered: FloatArray, own_errors: FloatArray) -> FloatArray:
         """Return the weights [J]: `answered` [J] is 1 where an expert spoke, own_errors [J] in ln seconds or NaN."""
         logits = self.common + self.bucket[bucket_of(probes)] + self.unseen[int(unseen)]
-        weights: FloatArray = _softmax(logits - self.own * own_signal(own_errors)[None], answered[None])[0]
+        signal = own_signal(own_errors) * own_trust(probes)
+        weights: FloatArray = _softmax((logits - self.own * signal)[None], answered[None])[0]
         return weights
 
     def shares(self, probes: int) -> dict[str, float]:
@@ -56,6 +63,11 @@ class Gate:
 def bucket_of(probes: int) -> int:
     """Return the bucket of a number of probes: the nearest of PROBES on a log scale."""
     return int(np.abs(np.log(np.array(PROBES) + 0.5) - np.log(probes + 0.5)).argmin())
+
+
+def own_trust(probes: int) -> float:
+    """Return how far errors on this many own probes can be trusted, in [0, 1)."""
+    return probes / (probes + OWN_HALF)
 
 
 def own_signal(own_errors: FloatArray) -> FloatArray:
@@ -91,7 +103,7 @@ def fit_gate(episodes: Sequence[Episode], names: Sequence[str], scale: float, en
         return value, np.r_[(grad + 2 * penalty * moved).ravel(), own_slope]
 
     first = np.r_[np.zeros(shape[0] * shape[1]), OWN_START]
-    bounds = [(-6.0, 6.0)] * (len(first) - 1) + [(0.0, 4.0)]
+    bounds = [(-6.0, 6.0)] * (len(first) - 1) + [(0.0, MOST_OWN)]
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ROUNDS}).x
     moved = found[:-1].reshape(shape)
     return Gate(
@@ -116,7 +128,8 @@ class _Replays:
         self.weight = np.repeat(1.0 / (count * len(episodes)), count)
         self.bucket = np.array([bucket_of(e.task.probes) for e in episodes])
         self.unseen = np.array([int(e.unseen) for e in episodes])
-        self.signal = own_signal(np.array([e.own_errors for e in episodes]))
+        trust = np.array([own_trust(e.task.probes) for e in episodes])
+        self.signal = own_signal(np.array([e.own_errors for e in episodes])) * trust[:, None]
 
     def loss(self, logits: FloatArray, scale: float) -> tuple[float, FloatArray]:
         """Return the mean pseudo-Huber error over scale, and its slope by each episode's logits [E, J]."""

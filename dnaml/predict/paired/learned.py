@@ -70,7 +70,10 @@ class Learned:
 
         Where both directions can answer alike, their quantiles are averaged.
         """
-        rows = self.layout.rows(frame)
+        return self.quantiles(self.layout.rows(frame))
+
+    def quantiles(self, rows: Rows) -> tuple[FloatArray, list[str]]:
+        """Return quantiles and paths as `log_quantiles` does, of pairs that are rows already."""
         total, count = np.zeros((len(rows), len(LEVELS))), np.zeros(len(rows))
         paths = np.full(len(rows), "", dtype="<U40")
         for entity, chosen in self._chosen(rows):

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dnaml.predict.paired.episodes import fit_net
+from dnaml.predict.paired.ernest import ErnestExpert
 from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Member, Task
 from dnaml.predict.paired.latent import Latents
+from dnaml.predict.paired.rows import RowExpert
+from dnaml.predict.paired.similarity import SimilarityExpert
 from dnaml.predict.paired.sources import Sources
 
-LATENT_RANKS = (1, 4, 16, 32)
+# Latent models by name: rank as a share of the smaller side, and the largest rank.
+LATENTS: Mapping[str, tuple[float, int]] = {"latent-low": (1 / 8, 8), "latent": (1 / 4, 16), "latent-high": (1 / 2, 32)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,8 +29,14 @@ class Fitted:
         """Fit every expert that the entities marked in `use` [E] can carry."""
         sources = Sources.of(grid, use, seed=seed)
         found: dict[str, Member | None] = {}
-        for rank in LATENT_RANKS:
-            found[f"latent-{rank}"] = Latents.fit(grid, use, rank, seed=seed)
+        smaller = min(int(use.sum()), int(grid.known[use].any(axis=0).sum()))
+        for name, (share, most) in LATENTS.items():
+            rank = min(max(1, int(share * smaller)), most)
+            found[name] = Latents.fit(grid, use, rank, seed=seed)
+        found["rows"] = RowExpert().prepare(sources)
+        found["similarity"] = SimilarityExpert().prepare(sources)
+        found["ernest"] = ErnestExpert().fit(grid, use, sources)
+        found["net"] = fit_net(grid, sources, use, seed=seed)
         return cls(sources=sources, members={name: member for name, member in found.items() if member is not None})
 
     def answers(self, task: Task, sources: Sources | None = None) -> dict[str, Answer]:

@@ -1,0 +1,116 @@
+"""The interpretable half of the DNA of everything in a run table, kept beside the model that learned from it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnaml.core.dna import RAW_SLOTS, ComputationDNA, ResourceDNA
+from dnaml.core.errors import InputError
+from dnaml.core.types import Computation, Kind, Resource, UnitType
+from dnaml.datasets.table import feature_columns
+from dnaml.dna.space import VERSION, computation_dna, resource_dna
+from dnaml.predict.paired.grid import Entity, FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 20_000  # members described
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Described:
+    """Raw slots of one side. Shapes: names [M], raw [M, 16] (NaN where unknown), runs [M]."""
+
+    names: tuple[str, ...]
+    raw: FloatArray
+    runs: FloatArray
+
+    @classmethod
+    def of(cls, frame: "pd.DataFrame", entity: Entity) -> "Described":
+        """Return the raw slots of every resource or computation of a run table, by the first row of each."""
+        column, prefixes = f"{entity.value}_id", ("r_",) if entity is Entity.RESOURCE else ("c_", "s_")
+        ids = frame[column].astype(str)
+        runs = ids.value_counts(sort=False).sort_index()
+        names = tuple(str(name) for name in runs.index[:MOST])
+        first = frame[~ids.duplicated().to_numpy()]
+        rows = first[feature_columns(frame, *prefixes)].to_dict("records")
+        by_name = dict(zip(first[column].astype(str), rows, strict=True))
+        vector = _resource if entity is Entity.RESOURCE else _computation
+        raw = [vector(name, {str(k): v for k, v in by_name[name].items()}) for name in names]
+        return cls(
+            names=names,
+            raw=np.array(raw, dtype=np.float64).reshape(len(names), RAW_SLOTS),
+            runs=np.asarray(runs.to_numpy(dtype=float)[: len(names)], dtype=np.float64),
+        )
+
+    def joined(self, other: "Described") -> "Described":
+        """Return these members and those of another table; runs add up, the newer description counts."""
+        place = {name: i for i, name in enumerate(self.names)} | {}
+        fresh = [name for name in other.names if name not in place]
+        names = (*self.names, *fresh)
+        place = {name: i for i, name in enumerate(names)}
+        raw = np.concatenate([self.raw, np.full((len(fresh), RAW_SLOTS), np.nan)])
+        runs = np.concatenate([self.runs, np.zeros(len(fresh))])
+        at = [place[name] for name in other.names]
+        raw[at] = np.where(np.isnan(other.raw), raw[at], other.raw)
+        runs[at] += other.runs
+        return Described(names=names, raw=raw, runs=runs)
+
+    def resource(self, name: str) -> ResourceDNA:
+        """Return the raw Resource DNA of a member, all unknown for a name without a description."""
+        vector, runs = self._vector(name)
+        return ResourceDNA(owner_id=name, vector=vector, version=VERSION, runs=runs)
+
+    def computation(self, name: str) -> ComputationDNA:
+        """Return the raw Computation DNA of a member, all unknown for a name without a description."""
+        vector, runs = self._vector(name)
+        return ComputationDNA(owner_id=name, vector=vector, version=VERSION, runs=runs)
+
+    def _vector(self, name: str) -> "tuple[np.ndarray[tuple[int], np.dtype[np.float32]], int]":
+        whole = np.full(2 * RAW_SLOTS, np.nan, dtype=np.float32)
+        if name not in self.names:
+            return whole, 0
+        place = self.names.index(name)
+        whole[:RAW_SLOTS] = self.raw[place]
+        return whole, int(self.runs[place])
+
+
+def _numbers(record: dict[str, object], prefix: str) -> dict[str, float]:
+    cut = len(prefix)
+    found = {k[cut:]: float(v) for k, v in record.items() if k.startswith(prefix) and isinstance(v, (int, float))}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _resource(name: str, record: dict[str, object]) -> FloatArray:
+    numbers = _numbers(record, "r_")
+    memory_bytes = numbers.pop("memory_bytes", 0.0)
+    unit, kind = record.get("r_unit_type"), record.get("r_kind")
+    try:
+        resource = Resource(
+            id=name,
+            kind=Kind(kind) if kind in {k.value for k in Kind} else Kind.CPU,
+            unit_type=UnitType(unit) if unit in {u.value for u in UnitType} else None,
+            memory_bytes=int(memory_bytes) if memory_bytes > 0 else None,
+            startup_s=numbers.pop("startup_s", None),
+            latency_s=numbers.pop("latency_s", None),
+            bandwidth_bytes_per_s=numbers.pop("bandwidth_bytes_per_s", None),
+            power_w=numbers.pop("power_w", None),
+            spec=numbers,
+        )
+    except InputError:  # a description that no resource can have describes nothing
+        return np.full(RAW_SLOTS, np.nan)
+    return np.asarray(resource_dna(resource).vector[:RAW_SLOTS], dtype=np.float64)
+
+
+def _computation(name: str, record: dict[str, object]) -> FloatArray:
+    try:
+        computation = Computation(
+            id=name,
+            kernel=str(record.get("c_kernel", name)),
+            demand=_numbers(record, "c_"),
+            size=_numbers(record, "s_"),
+        )
+    except InputError:
+        return np.full(RAW_SLOTS, np.nan)
+    return np.asarray(computation_dna(computation).vector[:RAW_SLOTS], dtype=np.float64)
