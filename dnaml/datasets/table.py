@@ -203,12 +203,18 @@ def _cleaned(frame: "pd.DataFrame") -> "pd.DataFrame":
     for name in ("failed", "censored"):
         flag = frame[name] if name in frame else pd.Series(False, index=frame.index)
         fixed[name] = flag.map(lambda value: bool(value) and value == value).astype(bool)
-    numeric = [c for c in feature_columns(frame, *PREFIXES) if pd.api.types.is_numeric_dtype(frame[c])]
-    for name in [*numeric, *(c for c in ("at_s", "price_usd_per_s", "cost_usd", "energy_j") if c in frame)]:
+    kinds = dict(zip(frame.columns, (dtype.kind for dtype in frame.dtypes), strict=True))
+    plain = [c for c in feature_columns(frame, *PREFIXES) if kinds[c] in "fiub"]
+    other = [c for c in feature_columns(frame, *PREFIXES) if c not in plain and pd.api.types.is_numeric_dtype(frame[c])]
+    if plain:
+        known = frame[plain].to_numpy(dtype=float)
+        known[~(np.abs(known) < LARGEST)] = np.nan
+        fixed.update(zip(plain, known.T, strict=True))
+    for name in [*other, *(c for c in ("at_s", "price_usd_per_s", "cost_usd", "energy_j") if c in frame)]:
         values = pd.to_numeric(frame[name], errors="coerce").astype(float)
         fixed[name] = values.where(values.abs() < LARGEST)
     rest = {str(name): frame[name] for name in frame.columns if str(name) not in fixed}
-    return pd.DataFrame({**fixed, **rest})
+    return pd.DataFrame({**fixed, **rest}, index=frame.index)
 
 
 _RESOURCE_FIELDS = ("slots", "memory_bytes", "startup_s", "latency_s", "bandwidth_bytes_per_s", "power_w")

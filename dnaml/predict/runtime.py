@@ -5,10 +5,10 @@ of simple experts ("blend/..."), and where nothing ever ran by the bound or the 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,14 @@ from dnaml.predict.design import Encoder
 from dnaml.predict.experts import Counts, Kind
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
+from dnaml.predict.paired.asking import candidates
 from dnaml.predict.paired.atlas import Atlas
 from dnaml.predict.paired.grid import Entity
 from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.parts import PARTS
 from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
+from dnaml.predict.probing import Goal, best_first
 from dnaml.predict.weights import load_model, save_model
 
 if TYPE_CHECKING:
@@ -70,7 +72,6 @@ _CLASSES: dict[str, type] = {
     for kind in (
         _State,
         *PARTS,
-        Described,
         Model,
         Noise,
         design.Design,
@@ -164,13 +165,35 @@ class RuntimePredictor:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "RuntimePredictor":
-        """Return the predictor of a model folder; raise CorruptError for one changed or of another schema."""
+        """Return the predictor of a model folder, or of a registered one named `models:/NAME/ALIAS-or-version`.
+
+        Raises CorruptError for a folder that was changed or has another schema.
+        """
+        if str(folder).startswith("models:/"):
+            from dnaml.tracking import model_folder
+
+            folder = model_folder(str(folder))
         state = load_model(folder, _CLASSES)
         if not isinstance(state, _State):
             raise CorruptError(f"{folder}: must hold a RuntimePredictor, got {type(state).__name__}")
         predictor = cls(seed=state.seed)
         predictor._state = state
         return predictor
+
+    def next_probe(self, pairs: "pd.DataFrame", goal: str = "learn") -> Hashable:
+        """Return the index label of the pair to run next.
+
+        "learn" asks for the pair that teaches most per second about all of these, "cheapest" and "fastest" for the
+        one by which the best resource is found soonest. Raises InputError for another goal or without a pair.
+        """
+        if goal not in {g.value for g in Goal}:
+            raise InputError(f"goal must be one of {[g.value for g in Goal]}, got {goal!r}")
+        if len(pairs) == 0:
+            raise InputError("next_probe: needs at least one pair, got none")
+        state = self._fitted()
+        found, best = candidates(state.learned, pairs, self._prices(pairs), state.prices, Goal(goal))
+        place = best_first(found, goal=Goal(goal), best=best)
+        return cast("Hashable", pairs.index[0 if place is None else place])
 
     def resource_dna(self, resource_id: str) -> ResourceDNA:
         """Return the Resource DNA [32] of a resource that the predictor knows; raise InputError for another."""
@@ -277,7 +300,7 @@ def _updated(state: _State, table: RunTable) -> _State:
     reasons = {name: state.set_aside.get(name, 0) + reasons.get(name, 0) for name in {*state.set_aside, *reasons}}
     prices = {**state.prices, **_known_prices(frame)}
     if state.learned is not None:
-        described = {e.value: state.described[e.value].joined(Described.of(frame, e)) for e in Entity}
+        described = {e.value: state.described[e.value].updated(frame, e) for e in Entity}
         learned = state.learned.updated(frame)
         return replace(state, learned=learned, prices=prices, described=described, set_aside=reasons)
     if state.model is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnaml.predict.paired.gate import Gate, fit_gate
-from dnaml.predict.paired.grid import FloatArray, Grid, Task
+from dnaml.predict.paired.grid import FloatArray, Grid, Joint, Task
 from dnaml.predict.paired.intervals import Blend, Intervals
 from dnaml.predict.paired.members import Fitted, arrays_of
 from dnaml.predict.paired.replay import Episode, folds_of, replay
@@ -32,6 +32,24 @@ class Direction:
         means, sds, own = arrays_of(said, self.gate.names, task.asked)
         return _blended(self.gate, means, sds, own, task.probes, bool((task.item[task.probes :] < 0).any()))
 
+    def joint(self, task: Task) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of ln seconds.
+
+        The mean is the blend's; the covariance that of the experts which know one, by the weights of the blend.
+        """
+        said = self.fitted.answers(task)
+        means, sds, own = arrays_of(said, self.gate.names, task.asked)
+        blend = _blended(self.gate, means, sds, own, task.probes, bool((task.item[task.probes :] < 0).any()))
+        weights = dict(zip(self.gate.names, self.gate.weights_of(means, own, task.probes, blend.unseen), strict=True))
+        knowing = {n: m for n, m in self.fitted.members.items() if isinstance(m, Joint) and weights.get(n, 0.0) > 0}
+        total = sum(weights[name] for name in knowing)
+        covariance, noise = np.zeros((task.asked, task.asked)), np.zeros(task.asked)
+        for name, member in knowing.items():
+            _, within, of_run = member.joint(task, self.fitted.sources)
+            covariance += weights[name] / total * within
+            noise += weights[name] / total * of_run
+        return blend.mean, covariance, noise
+
     def quantiles(self, task: Task) -> FloatArray:
         """Return quantiles [Q, L] of ln seconds at LEVELS."""
         return self.intervals.quantiles(self.blend(task))
@@ -53,6 +71,5 @@ def fit_with_episodes(grid: Grid, *, seed: int = 0) -> tuple[Direction | None, l
 
 
 def _blended(gate: Gate, means: FloatArray, sds: FloatArray, own: FloatArray, probes: int, unseen: bool) -> Blend:
-    answered = np.asarray(np.isfinite(means).all(axis=0), dtype=np.float64)
-    weights = gate.weights(probes, unseen, answered, own)
+    weights = gate.weights_of(means, own, probes, unseen)
     return Blend.of(means, sds, own, weights, probes=probes, unseen=unseen)

@@ -54,6 +54,11 @@ class Gate:
         weights: FloatArray = _softmax((logits - self.own * signal)[None], answered[None])[0]
         return weights
 
+    def weights_of(self, means: FloatArray, own_errors: FloatArray, probes: int, unseen: bool) -> FloatArray:
+        """Return the weights [J] of answers [Q, J], NaN where an expert said nothing."""
+        answered = np.asarray(np.isfinite(means).all(axis=0), dtype=np.float64)
+        return self.weights(probes, unseen, answered, own_errors)
+
     def shares(self, probes: int) -> dict[str, float]:
         """Return the weight of each expert where all answer and none knows its error on own probes."""
         weights = self.weights(probes, False, np.ones(len(self.names)), np.full(len(self.names), np.nan))

@@ -6,7 +6,7 @@ The entity is what little is known of (a resource, or a computation), the items 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -200,4 +200,13 @@ class Member(Protocol):
 
     def answer(self, task: Task, sources: "Sources") -> Answer | None:
         """Return what the expert says of a task; None where it cannot say anything."""
+        ...
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """An expert that knows how its errors hang together."""
+
+    def joint(self, task: Task, sources: "Sources") -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of ln seconds."""
         ...

@@ -44,18 +44,18 @@ class Described:
             runs=np.asarray(runs.to_numpy(dtype=float)[: len(names)], dtype=np.float64),
         )
 
-    def joined(self, other: "Described") -> "Described":
-        """Return these members and those of another table; runs add up, the newer description counts."""
-        place = {name: i for i, name in enumerate(self.names)} | {}
-        fresh = [name for name in other.names if name not in place]
-        names = (*self.names, *fresh)
-        place = {name: i for i, name in enumerate(names)}
-        raw = np.concatenate([self.raw, np.full((len(fresh), RAW_SLOTS), np.nan)])
-        runs = np.concatenate([self.runs, np.zeros(len(fresh))])
-        at = [place[name] for name in other.names]
-        raw[at] = np.where(np.isnan(other.raw), raw[at], other.raw)
-        runs[at] += other.runs
-        return Described(names=names, raw=raw, runs=runs)
+    def updated(self, frame: "pd.DataFrame", entity: Entity) -> "Described":
+        """Return these members and the new ones of more runs; runs add up, the first description stays."""
+        place = {name: i for i, name in enumerate(self.names)}
+        ids = frame[f"{entity.value}_id"]
+        new = Described.of(frame[~ids.isin(place).to_numpy()], entity)
+        runs = self.runs.copy()
+        np.add.at(runs, [place[name] for name in ids.tolist() if name in place], 1.0)
+        return Described(
+            names=(*self.names, *new.names),
+            raw=np.concatenate([self.raw, new.raw]),
+            runs=np.concatenate([runs, new.runs]),
+        )
 
     def resource(self, name: str) -> ResourceDNA:
         """Return the raw Resource DNA of a member, all unknown for a name without a description."""

@@ -77,7 +77,7 @@ class Latent:
         own = float(np.abs(found.left_out).mean()) if k > 1 else float("nan")
         return Answer(mean=u[k:, 0] + basis[k:] @ found.mean, sd=np.sqrt(spread), own_error=own)
 
-    def joint(self, task: Task) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of the items asked about."""
         found, u, unsure, basis = self._found(task)
         k = task.probes
@@ -120,6 +120,11 @@ class Latents:
     def answer(self, task: Task, sources: Sources) -> Answer:
         """Return the mean of the parts; their disagreement counts as variance."""
         return mean_answer([part.answer(task, sources) for part in self.parts])
+
+    def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q]: the means over the parts."""
+        means, covariances, noises = zip(*(part.joint(task, sources) for part in self.parts), strict=True)
+        return np.mean(means, axis=0), np.mean(covariances, axis=0), np.mean(noises, axis=0)
 
 
 def mean_answer(answers: Sequence[Answer]) -> Answer:

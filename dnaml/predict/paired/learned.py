@@ -76,7 +76,7 @@ class Learned:
         """Return quantiles and paths as `log_quantiles` does, of pairs that are rows already."""
         total, count = np.zeros((len(rows), len(LEVELS))), np.zeros(len(rows))
         paths = np.full(len(rows), "", dtype="<U40")
-        for entity, chosen in self._chosen(rows):
+        for entity, chosen in self.chosen(rows):
             for asked, task in self.tasks(entity, rows, chosen):
                 total[asked] += self._with_own_runs(task, self.directions[entity.value].quantiles(task))
                 count[asked] += 1
@@ -96,7 +96,7 @@ class Learned:
             log_values[place] = median[:, None] + sd[:, None] * NORMAL
         return log_values
 
-    def _chosen(self, rows: Rows) -> Iterator[tuple[Entity, IntArray]]:
+    def chosen(self, rows: Rows) -> Iterator[tuple[Entity, IntArray]]:
         """Yield each direction with the rows that it answers.
 
         The entity is the side that training did not hold; of two such, the one with runs since; else both answer.

@@ -3,22 +3,32 @@
 from dnaml.predict.calibration import Calibration
 from dnaml.predict.design import Column, Encoder
 from dnaml.predict.paired.direction import Direction
+from dnaml.predict.paired.ernest import Curves
 from dnaml.predict.paired.gate import Gate
 from dnaml.predict.paired.grid import Grid, Scale, Side, Surprise
+from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.intervals import Intervals
+from dnaml.predict.paired.kernels import Settings
 from dnaml.predict.paired.latent import Latent, Latents
 from dnaml.predict.paired.layout import Layout, Rows, Telemetry
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.members import Fitted
+from dnaml.predict.paired.net import Encoding, Net, OneNet, Profile, Tower
 from dnaml.predict.paired.prior import Prior
 from dnaml.predict.paired.regress import Kernel, Regressor
+from dnaml.predict.paired.ridges import Ridges
+from dnaml.predict.paired.rows import PreparedRows
+from dnaml.predict.paired.similarity import PreparedSimilarity
 from dnaml.predict.paired.sources import Sources
 
 PARTS: tuple[type, ...] = (
     Calibration,
     Column,
+    Curves,
+    Described,
     Direction,
     Encoder,
+    Encoding,
     Fitted,
     Gate,
     Grid,
@@ -28,12 +38,20 @@ PARTS: tuple[type, ...] = (
     Latents,
     Layout,
     Learned,
+    Net,
+    OneNet,
+    PreparedRows,
+    PreparedSimilarity,
     Prior,
+    Profile,
     Regressor,
+    Ridges,
     Rows,
     Scale,
+    Settings,
     Side,
     Sources,
     Surprise,
     Telemetry,
+    Tower,
 )

@@ -1,0 +1,62 @@
+"""What could be run next, as a joint Gaussian over pairs: what the choice of probes asks of the learned model."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnaml.core.errors import InputError
+from dnaml.predict.paired.grid import Entity, FloatArray
+from dnaml.predict.paired.layout import Rows
+from dnaml.predict.paired.learned import Learned
+from dnaml.predict.probing import Candidates, Goal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def candidates(
+    learned: Learned | None,
+    pairs: "pd.DataFrame",
+    price_usd_per_s: FloatArray,
+    prices: Mapping[str, float],
+    goal: Goal,
+) -> tuple[Candidates, float | None]:
+    """Return the pairs as candidates, and the best value that runs of the same entities have measured so far.
+
+    The value is in seconds, or in USD for the goal CHEAPEST; `prices` are USD per second by resource id.
+    """
+    if learned is None:
+        raise InputError("next_probe: needs a learned model: fit on at least three resources or computations")
+    rows = learned.layout.rows(pairs)
+    count = len(rows)
+    mean, covariance, noise = np.zeros(count), np.zeros((count, count)), np.zeros(count)
+    asked_names: dict[Entity, set[str]] = {}
+    left = np.ones(count, dtype=np.bool_)
+    for entity, chosen in learned.chosen(rows):
+        chosen = chosen[left[chosen]]
+        for places, task in learned.tasks(entity, rows, chosen):
+            mean[places], covariance[np.ix_(places, places)], noise[places] = learned.directions[entity.value].joint(
+                task
+            )
+        left[chosen] = False
+        asked_names.setdefault(entity, set()).update(rows.names(entity)[0][chosen].tolist())
+    known = np.isfinite(price_usd_per_s).any()
+    found = Candidates(
+        mean=mean,
+        covariance=covariance,
+        noise=np.maximum(noise, learned.repeat_sd**2),
+        price_usd_per_s=price_usd_per_s if known else None,
+    )
+    return found, _best(learned.fresh, asked_names, prices if goal is Goal.CHEAPEST else None)
+
+
+def _best(fresh: Rows, names: Mapping[Entity, set[str]], prices: Mapping[str, float] | None) -> float | None:
+    values = []
+    for entity, wanted in names.items():
+        mine = np.isin(fresh.names(entity)[0], list(wanted))
+        seconds = np.exp(fresh.y[mine])
+        per_s = [1.0 if prices is None else prices.get(name, np.nan) for name in fresh.resource[mine].tolist()]
+        values.extend((seconds * np.array(per_s)).tolist())
+    known = [value for value in values if np.isfinite(value)]
+    return min(known) if known else None
