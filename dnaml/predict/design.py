@@ -149,8 +149,10 @@ def encoded(frame: "pd.DataFrame", columns: Sequence[Column]) -> FloatArray:
     values[:] = np.clip((values - centre) / scale, -20.0, 20.0)
     for place, column in enumerate(columns):
         if column.category is not None:
-            absent = column.name not in frame
-            values[:, place] = np.nan if absent else (frame[column.name].astype(str) == column.category)
+            values[:, place] = np.nan
+            if column.name in frame:
+                known = frame[column.name].notna().to_numpy()
+                values[known, place] = (frame[column.name].astype(str) == column.category).to_numpy()[known]
     return values
 
 

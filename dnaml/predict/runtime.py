@@ -32,7 +32,7 @@ from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.parts import PARTS
 from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
 from dnaml.predict.probing import Goal, best_first
-from dnaml.predict.weights import load_model, save_model
+from dnaml.predict.weights import by_name, load_model, save_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,33 +67,30 @@ class _State:
         return Counts.of(self.model.seen) if self.model is not None else None
 
 
-_CLASSES: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        _State,
-        *PARTS,
-        Model,
-        Noise,
-        design.Design,
-        design.Encoder,
-        design.Column,
-        calibration.Calibration,
-        experts.Weights,
-        experts.Pooled,
-        baselines.Means,
-        baselines.Boosting,
-        baselines.Neighbours,
-        bilinear.Bilinear,
-        bilinear.Side,
-        bilinear.Regression,
-        trees.Trees,
-        placing.LivePredictor,
-        history.History,
-        history.KernelRuns,
-        pooled.Prior,
-        hazard.Hazard,
-    )
-}
+_CLASSES = by_name(
+    _State,
+    *PARTS,
+    Model,
+    Noise,
+    design.Design,
+    design.Encoder,
+    design.Column,
+    calibration.Calibration,
+    experts.Weights,
+    experts.Pooled,
+    baselines.Means,
+    baselines.Boosting,
+    baselines.Neighbours,
+    bilinear.Bilinear,
+    bilinear.Side,
+    bilinear.Regression,
+    trees.Trees,
+    placing.LivePredictor,
+    history.History,
+    history.KernelRuns,
+    pooled.Prior,
+    hazard.Hazard,
+)
 
 
 class RuntimePredictor:
@@ -271,7 +268,8 @@ class RuntimePredictor:
         known = pairs["resource_id"].astype(str).map(self._fitted().prices).astype(float)
         if "price_usd_per_s" in pairs:
             known = pd.to_numeric(pairs["price_usd_per_s"], errors="coerce").astype(float).fillna(known)
-        return np.asarray(known.to_numpy(dtype=float), dtype=np.float64)
+        price = np.asarray(known.to_numpy(dtype=float), dtype=np.float64)
+        return np.where((price >= 0) & np.isfinite(price), price, np.nan)
 
 
 def _computation_features(computation: Computation) -> dict[str, float | str]:

@@ -59,7 +59,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Side:
+class Members:
     """The known members of one side. Shapes: raw [M, F] descriptors as encoded, x [M, F'] standardised.
 
     `quantities` [F'] marks columns with more than two values: those that a linear kernel may use.
@@ -72,7 +72,7 @@ class Side:
     quantities: BoolArray
 
     @classmethod
-    def of(cls, names: tuple[str, ...], raw: FloatArray) -> "Side":
+    def of(cls, names: tuple[str, ...], raw: FloatArray) -> "Members":
         """Return the side of these members, described by `raw` [M, F]."""
         scale = Scale.of(raw)
         x = scale(raw)
@@ -120,8 +120,8 @@ class Grid:
     [I] is how many machines (or cores) an item has, NaN where it says none.
     """
 
-    entities: Side
-    items: Side
+    entities: Members
+    items: Members
     y: FloatArray
     telemetry: FloatArray
     surprise: "Surprise"
@@ -136,7 +136,7 @@ class Grid:
     def with_items(self, kept: IntArray) -> "Grid":
         """Return the grid of some items alone, by their places; descriptors stay scaled as they are."""
         names = list(self.items.index)
-        items = Side(
+        items = Members(
             index={names[place]: i for i, place in enumerate(kept.tolist())},
             raw=self.items.raw[kept],
             scale=self.items.scale,

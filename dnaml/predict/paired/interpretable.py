@@ -47,10 +47,13 @@ class Described:
     def updated(self, frame: "pd.DataFrame", entity: Entity) -> "Described":
         """Return these members and the new ones of more runs; runs add up, the first description stays."""
         place = {name: i for i, name in enumerate(self.names)}
-        ids = frame[f"{entity.value}_id"]
-        new = Described.of(frame[~ids.isin(place).to_numpy()], entity)
+        ids = [str(name) for name in frame[f"{entity.value}_id"].tolist()]
         runs = self.runs.copy()
-        np.add.at(runs, [place[name] for name in ids.tolist() if name in place], 1.0)
+        np.add.at(runs, [place[name] for name in ids if name in place], 1.0)
+        fresh = np.array([name not in place for name in ids], dtype=np.bool_)
+        if not fresh.any():
+            return Described(names=self.names, raw=self.raw, runs=runs)
+        new = Described.of(frame[fresh], entity)
         return Described(
             names=(*self.names, *new.names),
             raw=np.concatenate([self.raw, new.raw]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Task
-from dnaml.predict.paired.prior import LARGEST_VARIANCE, LEAST_VARIANCE, Prior, PriorFit
+from dnaml.predict.paired.prior import LARGEST_VARIANCE, LEAST_VARIANCE, PriorFit, VectorPrior
 from dnaml.predict.paired.sources import Sources
 
 ROUNDS, PRIOR_EVERY = 24, 4
@@ -20,6 +20,14 @@ STARTS = 3
 START_SD, START_VARIANCE = 0.3, 0.25
 SUSPECT = 2.5  # sds by which the other probes contradict one before its variance is inflated
 SUSPECT_ROUNDS = 2
+
+
+Fits = tuple[PriorFit, PriorFit]  # of entities and items
+
+
+def fits_of(grid: Grid, use: BoolArray) -> Fits:
+    """Return what fits priors for the entities marked in `use` [E] and for the items: once for models of any rank."""
+    return PriorFit(grid.entities.x[use]), PriorFit(grid.items.x)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,19 +46,18 @@ class Latent:
 
     item_mean: FloatArray
     item_covariance: FloatArray
-    item_prior: Prior
-    entity_prior: Prior
+    item_prior: VectorPrior
+    entity_prior: VectorPrior
     noise: float
 
     @classmethod
-    def fit(cls, grid: Grid, use: BoolArray, rank: int, *, seed: int = 0) -> "Latent | None":
+    def fit(cls, grid: Grid, use: BoolArray, rank: int, fits: Fits, *, seed: int = 0) -> "Latent | None":
         """Return the model of the entities marked in `use` [E]; None when the matrix is too small for the rank."""
         known = grid.known[use]
         if 2 * rank > min(int(use.sum()), int(known.any(axis=0).sum())):
             return None
         y = np.where(known, grid.y[use], 0.0)
         rng, offset = np.random.default_rng(seed), float(y.sum() / known.sum())
-        fits = PriorFit(grid.entities.x[use]), PriorFit(grid.items.x)
         entities, items = (_start(len(fit.x), rank, level, rng) for fit, level in zip(fits, (0.0, offset), strict=True))
         priors = [_flat(fit, side) for fit, side in zip(fits, (entities, items), strict=True)]
         noise = max(float((y - offset)[known].var()) / 4, LEAST_VARIANCE)
@@ -111,9 +118,9 @@ class Latents:
     parts: tuple[Latent, ...]
 
     @classmethod
-    def fit(cls, grid: Grid, use: BoolArray, rank: int, *, seed: int = 0) -> "Latents | None":
+    def fit(cls, grid: Grid, use: BoolArray, rank: int, fits: Fits, *, seed: int = 0) -> "Latents | None":
         """Return STARTS models of the entities marked in `use` [E]; None when the matrix is too small for the rank."""
-        parts = [Latent.fit(grid, use, rank, seed=seed + start) for start in range(STARTS)]
+        parts = [Latent.fit(grid, use, rank, fits, seed=seed + start) for start in range(STARTS)]
         fitted = tuple(part for part in parts if part is not None)
         return cls(parts=fitted) if fitted else None
 
@@ -176,16 +183,16 @@ def _start(members: int, rank: int, level: float, rng: np.random.Generator) -> V
     )
 
 
-def _flat(fit: PriorFit, side: Vectors) -> Prior:
+def _flat(fit: PriorFit, side: Vectors) -> VectorPrior:
     weights = np.zeros((fit.x.shape[1], side.mean.shape[1]))
-    return Prior(weights=weights, intercept=side.mean.mean(axis=0), variance=side.variance)
+    return VectorPrior(weights=weights, intercept=side.mean.mean(axis=0), variance=side.variance)
 
 
-def _refit(fit: PriorFit, side: Vectors) -> Prior:
+def _refit(fit: PriorFit, side: Vectors) -> VectorPrior:
     return fit(side.mean, np.diagonal(side.covariance, axis1=1, axis2=2).mean(axis=0))
 
 
-def _under(prior: Prior, fit: PriorFit, side: Vectors) -> Vectors:
+def _under(prior: VectorPrior, fit: PriorFit, side: Vectors) -> Vectors:
     return Vectors(mean=side.mean, covariance=side.covariance, expected=prior(fit.x), variance=prior.variance)
 
 

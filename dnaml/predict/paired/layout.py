@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dnaml.datasets.table import feature_columns
 from dnaml.predict.design import Encoder, encoded, numbers
-from dnaml.predict.paired.grid import Entity, FloatArray, Grid, IntArray, Side, Surprise
+from dnaml.predict.paired.grid import Entity, FloatArray, Grid, IntArray, Members, Surprise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,8 +141,8 @@ def grid_of(rows: Rows, entity: Entity) -> Grid:
     surprise = Surprise.of(by_cell)
     places = np.arange(shape[1])
     return Grid(
-        entities=Side.of(entities, means(e, entity_x)),
-        items=Side.of(items, means(i, item_x)),
+        entities=Members.of(entities, means(e, entity_x)),
+        items=Members.of(items, means(i, item_x)),
         y=y,
         telemetry=np.stack([surprise(of_entity, places) for of_entity in by_cell]),
         surprise=surprise,

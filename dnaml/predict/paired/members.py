@@ -8,7 +8,7 @@ import numpy as np
 from dnaml.predict.paired.episodes import fit_net
 from dnaml.predict.paired.ernest import ErnestExpert
 from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Member, Task
-from dnaml.predict.paired.latent import Latents
+from dnaml.predict.paired.latent import Latents, fits_of
 from dnaml.predict.paired.rows import RowExpert
 from dnaml.predict.paired.similarity import SimilarityExpert
 from dnaml.predict.paired.sources import Sources
@@ -30,9 +30,10 @@ class Fitted:
         sources = Sources.of(grid, use, seed=seed)
         found: dict[str, Member | None] = {}
         smaller = min(int(use.sum()), int(grid.known[use].any(axis=0).sum()))
+        fits = fits_of(grid, use)
         for name, (share, most) in LATENTS.items():
             rank = min(max(1, int(share * smaller)), most)
-            found[name] = Latents.fit(grid, use, rank, seed=seed)
+            found[name] = Latents.fit(grid, use, rank, fits, seed=seed)
         found["rows"] = RowExpert().prepare(sources)
         found["similarity"] = SimilarityExpert().prepare(sources)
         found["ernest"] = ErnestExpert().fit(grid, use, sources)

@@ -5,7 +5,7 @@ from dnaml.predict.design import Column, Encoder
 from dnaml.predict.paired.direction import Direction
 from dnaml.predict.paired.ernest import Curves
 from dnaml.predict.paired.gate import Gate
-from dnaml.predict.paired.grid import Grid, Scale, Side, Surprise
+from dnaml.predict.paired.grid import Grid, Members, Scale, Surprise
 from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.intervals import Intervals
 from dnaml.predict.paired.kernels import Settings
@@ -14,7 +14,8 @@ from dnaml.predict.paired.layout import Layout, Rows, Telemetry
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.members import Fitted
 from dnaml.predict.paired.net import Encoding, Net, OneNet, Profile, Tower
-from dnaml.predict.paired.prior import Prior
+from dnaml.predict.paired.prior import VectorPrior
+from dnaml.predict.paired.quantities import Quantities
 from dnaml.predict.paired.regress import Kernel, Regressor
 from dnaml.predict.paired.ridges import Ridges
 from dnaml.predict.paired.rows import PreparedRows
@@ -42,14 +43,15 @@ PARTS: tuple[type, ...] = (
     OneNet,
     PreparedRows,
     PreparedSimilarity,
-    Prior,
+    VectorPrior,
     Profile,
+    Quantities,
     Regressor,
     Ridges,
     Rows,
     Scale,
     Settings,
-    Side,
+    Members,
     Sources,
     Surprise,
     Telemetry,

@@ -5,21 +5,26 @@ members whose descriptors cluster are left out together instead, by the closed f
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dnaml.predict.paired.grid import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 STRENGTHS = tuple(float(s) for s in np.geomspace(1e-3, 30.0, 10))  # of the mean diagonal of the kernel
 SHARPNESS = 6.0  # a strength's weight falls with this power of its error
 MEMBERS_PER_GROUP = 4.0
 FEWEST_TO_GROUP, FEWEST_TO_REGRESS = 6, 4
 LEAST_VARIANCE, LARGEST_VARIANCE = 4e-4, 9.0
+LEAST_SCORE, LEAST_LEVEL = 1e-12, 1e-9
 FEW = 2.0  # imaginary members of unit variance beside too few real ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prior:
+class VectorPrior:
     """Expected vectors and how far members lie from them. Shapes: weights [F, K], intercept [K], variance [K]."""
 
     weights: FloatArray
@@ -41,8 +46,26 @@ class PriorFit:
         around = (x - self.centre) / max(x.shape[1], 1) ** 0.5
         self.left, self.values, self.right = np.linalg.svd(around, full_matrices=False)
         self.groups = groups_of(x)
+        level = float((self.values**2).sum()) / len(x)
+        self.strengths = np.array(STRENGTHS) * max(level, LEAST_LEVEL)
+        self.left_out = [self._left_out(strength) for strength in self.strengths]
 
-    def __call__(self, vectors: FloatArray, unsure: FloatArray) -> Prior:
+    def _left_out(self, strength: float) -> "csr_array":
+        """Return what turns errors of the fit [M, K] into errors of groups left out: block-diagonal [M, M]."""
+        from scipy.sparse import csr_array
+
+        shrunk = self.values**2 / (self.values**2 + strength)
+        rows, columns, values = [], [], []
+        for group in self.groups:
+            block = (self.left[group] * shrunk) @ self.left[group].T + 1.0 / len(self.x)
+            inverse = np.linalg.inv(1.0001 * np.eye(len(group)) - block)
+            rows.append(np.repeat(group, len(group)))
+            columns.append(np.tile(group, len(group)))
+            values.append(inverse.ravel())
+        where = np.concatenate(rows), np.concatenate(columns)
+        return csr_array((np.concatenate(values), where), shape=(len(self.x), len(self.x)))
+
+    def __call__(self, vectors: FloatArray, unsure: FloatArray) -> VectorPrior:
         """Return the prior of member vectors [M, K]; `unsure` [K] is the variance of the vectors themselves."""
         members, width = vectors.shape
         intercept = vectors.mean(axis=0)
@@ -50,15 +73,15 @@ class PriorFit:
         if members < FEWEST_TO_REGRESS or self.x.shape[1] == 0:
             wide = ((around**2).sum(axis=0) + FEW) / (max(members - 1, 0) + FEW)
             variance = np.minimum(wide + unsure, LARGEST_VARIANCE)
-            return Prior(weights=np.zeros((self.x.shape[1], width)), intercept=intercept, variance=variance)
+            return VectorPrior(weights=np.zeros((self.x.shape[1], width)), intercept=intercept, variance=variance)
         errors, solutions = self._ridges(around)
         score = (errors**2).mean(axis=1)  # [L+1, K]
-        weight = (score / np.maximum(score.min(axis=0), 1e-12)) ** -SHARPNESS
+        weight = (np.maximum(score, LEAST_SCORE) / np.maximum(score.min(axis=0), LEAST_SCORE)) ** -SHARPNESS
         weight /= weight.sum(axis=0)
         mixed = np.einsum("lk,lmk->mk", weight, errors)
         slopes = np.einsum("lk,lfk->fk", weight[1:], solutions)
         variance = np.clip((mixed**2).mean(axis=0), LEAST_VARIANCE, LARGEST_VARIANCE)
-        return Prior(
+        return VectorPrior(
             weights=slopes,
             intercept=intercept - self.centre @ slopes,
             variance=np.minimum(variance + unsure, LARGEST_VARIANCE),
@@ -67,20 +90,16 @@ class PriorFit:
     def _ridges(self, around: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the errors of groups left out [L+1, M, K], first without any descriptor, and the slopes [L, F, K]."""
         members = len(around)
-        level = float((self.values**2).sum()) / members
         errors = np.empty((len(STRENGTHS) + 1, *around.shape))
         solutions = np.empty((len(STRENGTHS), self.x.shape[1], around.shape[1]))
         projected = self.left.T @ around
         for group in self.groups:
-            errors[0, group] = around[group] * members / max(members - len(group), 1)
-            errors[0, group] += (around[group].sum(axis=0) - around[group] * len(group)) / max(members - len(group), 1)
-        for place, strength in enumerate(STRENGTHS):
-            shrunk = self.values**2 / (self.values**2 + strength * level)
-            plain = around - self.left @ (shrunk[:, None] * projected)
-            for group in self.groups:
-                block = (self.left[group] * shrunk) @ self.left[group].T + 1.0 / members
-                errors[place + 1, group] = np.linalg.solve(1.0001 * np.eye(len(group)) - block, plain[group])
-            slope = (self.values / (self.values**2 + strength * level))[:, None] * projected
+            others = max(members - len(group), 1)
+            errors[0, group] = around[group] + around[group].sum(axis=0) / others
+        for place, strength in enumerate(self.strengths):
+            shrunk = self.values**2 / (self.values**2 + strength)
+            errors[place + 1] = self.left_out[place] @ (around - self.left @ (shrunk[:, None] * projected))
+            slope = (self.values / (self.values**2 + strength))[:, None] * projected
             solutions[place] = self.right.T @ slope / max(self.x.shape[1], 1) ** 0.5
         return errors, solutions
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid, Side, Task
+from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid, Members, Task
 from dnaml.predict.paired.regress import Regressor, fit_regressor, kernel_ridge
 
 EFFECT_ROUNDS = 30
@@ -29,7 +29,7 @@ class Sources:
     where items cannot be told apart). `scale` is the sd of what the effects leave.
     """
 
-    items: Side
+    items: Members
     rows: FloatArray
     held_out: FloatArray | None
     x: FloatArray
