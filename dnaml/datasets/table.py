@@ -207,7 +207,7 @@ def _cleaned(frame: "pd.DataFrame") -> "pd.DataFrame":
     plain = [c for c in feature_columns(frame, *PREFIXES) if kinds[c] in "fiub"]
     other = [c for c in feature_columns(frame, *PREFIXES) if c not in plain and pd.api.types.is_numeric_dtype(frame[c])]
     if plain:
-        known = frame[plain].to_numpy(dtype=float)
+        known = np.array(frame[plain], dtype=np.float64)
         known[~(np.abs(known) < LARGEST)] = np.nan
         fixed.update(zip(plain, known.T, strict=True))
     for name in [*other, *(c for c in ("at_s", "price_usd_per_s", "cost_usd", "energy_j") if c in frame)]:
