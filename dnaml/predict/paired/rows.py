@@ -11,6 +11,7 @@ import numpy as np
 
 from dnaml.predict.paired.grid import Answer, FloatArray, IntArray, Task
 from dnaml.predict.paired.kernels import Kernels, Posterior, Settings, merged, regress
+from dnaml.predict.paired.quantities import Quantities
 from dnaml.predict.paired.regress import rbf
 from dnaml.predict.paired.ridges import Ridge, Ridges
 from dnaml.predict.paired.sources import Sources
@@ -52,7 +53,6 @@ class RowExpert:
         mean = sources.rows.mean(axis=0)
         around = sources.rows - mean
         basis, scores, tail = _directions(around)
-        quantities = sources.items.quantities
         guessed = 0.0
         if sources.held_out is not None:
             guessed = float(((sources.rows - sources.held_out) ** 2).mean())
@@ -65,7 +65,7 @@ class RowExpert:
             scores=scores,
             tail=tail,
             guessed=guessed,
-            quantities=np.flatnonzero(quantities) if quantities.sum() >= 2 else np.arange(len(quantities)),
+            quantities=Quantities.of(sources.items, sources.rows),
         )
 
     def _settings(self) -> Settings:
@@ -86,7 +86,7 @@ class RowExpert:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedRows:
     """The expert for some sources. Shapes: mean, tail [I]; basis [S, R] and scores [I, R] of rows around their mean;
-    quantities [*] columns of items; `guessed` is the variance of a row guessed for an item never seen.
+    `guessed` is the variance of a row guessed for an item never seen.
     """
 
     settings: Settings
@@ -97,7 +97,7 @@ class PreparedRows:
     scores: FloatArray
     tail: FloatArray
     guessed: float
-    quantities: IntArray
+    quantities: Quantities
 
     def answer(self, task: Task, sources: Sources) -> Answer:
         """Return mean and sd [Q] of ln seconds, and the error on own probes left out."""
@@ -161,12 +161,12 @@ class PreparedRows:
             blocks[-2:] = 0.0
         else:
             blocks[-2] = rbf(x, z, x.shape[1] ** 0.5)
-            blocks[-1] = x[:, self.quantities] @ z[:, self.quantities].T / max(len(self.quantities), 1)
+            blocks[-1] = self.quantities(x) @ self.quantities(z).T
         return blocks
 
     def _diagonal(self, covariance: FloatArray, scores: FloatArray, x: FloatArray) -> FloatArray:
         """Return the kernels [L+2, Q] of items with themselves."""
-        wide = (x[:, self.quantities] ** 2).sum(axis=1) / max(len(self.quantities), 1)
+        wide = (self.quantities(x) ** 2).sum(axis=1)
         smooth = np.full(len(x), 1.0 if x.shape[1] else 0.0)
         return np.concatenate([((scores @ covariance) * scores).sum(axis=2), smooth[None], wide[None]])
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dnaml.predict.paired.grid import Answer, FloatArray, IntArray, Task
 from dnaml.predict.paired.kernels import Kernels, Posterior, Settings, merged, regress
+from dnaml.predict.paired.quantities import Quantities
 from dnaml.predict.paired.regress import rbf
 from dnaml.predict.paired.sources import Sources
 
@@ -28,7 +29,7 @@ class SimilarityExpert:
     linear kernel over quantities and of the squared-exponential one over descriptors.
     """
 
-    rows: tuple[float, ...] = (0.3, 1.0, 3.0)
+    rows: tuple[float, ...] = (0.3, 1.0)
     mean: tuple[float, ...] = (0.0, 0.2)
     items: tuple[tuple[float, float], ...] = ((0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (1.0, 0.3), (3.0, 0.3), (0.3, 1.5))
     noises: tuple[float, ...] = (0.01, 0.1)
@@ -45,7 +46,6 @@ class SimilarityExpert:
         level = float(shape.var()) + LEAST_VARIANCE
         offset_pull, offset, offset_variance = _offset(sources.x, shift)
         spread = shape.std(axis=1) + LEAST_SPREAD
-        quantities = sources.items.quantities
         return PreparedSimilarity(
             settings=self._settings(level, offset_variance),
             level=level,
@@ -56,7 +56,7 @@ class SimilarityExpert:
             offset=offset,
             offset_pull=offset_pull,
             rows=np.ascontiguousarray(rows.T),
-            quantities=np.flatnonzero(quantities) if quantities.sum() >= 2 else np.arange(len(quantities)),
+            quantities=Quantities.of(sources.items, rows),
         )
 
     def _settings(self, level: float, offset_variance: float) -> Settings:
@@ -89,7 +89,7 @@ class PreparedSimilarity:
     offset: float
     offset_pull: FloatArray
     rows: FloatArray
-    quantities: IntArray
+    quantities: Quantities
 
     def answer(self, task: Task, sources: Sources) -> Answer:
         """Return mean and sd [Q] of ln seconds, and the error on own probes left out."""
@@ -123,7 +123,7 @@ class PreparedSimilarity:
     ) -> tuple[FloatArray, FloatArray]:
         """Return the kernels [6, P, P+Q] against the probes and [6, Q] of items with themselves."""
         members, wide = shape.shape[1], max(x.shape[1], 1)
-        amounts = x[:, self.quantities] / max(len(self.quantities), 1) ** 0.5
+        amounts = self.quantities(x)
         smooth = rbf(x[:p], x, wide**0.5) if x.shape[1] else np.zeros((p, len(x)))
         blocks = [
             shape[:p] @ shape.T / members,
