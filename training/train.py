@@ -34,6 +34,8 @@ class Config:
     """copies of each resource that are faster or slower throughout, see dnaml.datasets.rescaled"""
     reach: float = 4.0
     """by which factor at most"""
+    originals: bool = True
+    """learn from the resources as measured too, not from their copies alone"""
     held: tuple[str, ...] = ("resource", "family", "cell", "both")
     """what is held back to judge by: resource, family, computation, cell, both, later"""
     probes: tuple[int, ...] = (0, 1, 3, 10)
@@ -56,7 +58,9 @@ def main(config: Config) -> int:
     # Load
     table = load_runs(config.table)
     data = card_of(table)
-    recipe = Recipe(seed=config.seed, drop=config.drop, copies=config.copies, reach=config.reach)
+    recipe = Recipe(
+        seed=config.seed, drop=config.drop, copies=config.copies, reach=config.reach, originals=config.originals
+    )
     plan = Plan(
         held=tuple(Held(one) for one in config.held), probes=config.probes, folds=config.folds, seed=config.seed
     )
@@ -116,8 +120,9 @@ PURPOSE = (
     " on a machine\nthat it never saw, from the machine's probe scores and sheet and from what the computation demands."
 )
 COPIES = (
-    "Each resource was also shown {copies} times as a machine that is up to {reach:g} times faster or slower"
-    " throughout (derived rows, never judged by), because runs of one processor do not tell how runtimes follow speed."
+    "Each resource was shown {copies} times as a machine that is up to {reach:g} times faster or slower throughout"
+    " (derived rows, never judged by; as measured too: {originals}), because runs of one processor do not tell how"
+    " runtimes follow speed."
 )
 LIMITS = (
     "All runs are of one processor under switches of its libraries: on another make of processor, on a GPU or over a"

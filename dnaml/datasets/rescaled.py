@@ -19,10 +19,11 @@ _SECONDS = "_s"
 _KEEPS = ("r_startup_s", "r_latency_s")  # of the system around the processor
 
 
-def rescaled(table: RunTable, copies: int, *, reach: float = 4.0, seed: int = 0) -> RunTable:
+def rescaled(table: RunTable, copies: int, *, reach: float = 4.0, originals: bool = True, seed: int = 0) -> RunTable:
     """Return the table with `copies` more of each resource, each faster by its own factor in [1 / reach, reach].
 
     Factors are drawn evenly in ln. `group` names the resource that was measured, so that no validation parts the two.
+    Without `originals` the copies stand alone: a table no larger than before that tells how runtimes follow speed.
     """
     if copies < 0 or reach < 1:
         raise InputError(f"copies must be at least 0 and reach at least 1, got {copies} and {reach}")
@@ -34,7 +35,7 @@ def rescaled(table: RunTable, copies: int, *, reach: float = 4.0, seed: int = 0)
     own = table.frame["resource_id"].astype(str)
     whole = table.frame.assign(group=own)
     names = sorted(set(own))
-    parts = [whole]
+    parts = [whole] if originals else []
     for _ in range(copies):
         drawn = dict(zip(names, np.exp(rng.uniform(-1, 1, len(names)) * np.log(reach)), strict=True))
         parts.append(_scaled(whole, own.map(drawn)))

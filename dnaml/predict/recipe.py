@@ -18,7 +18,7 @@ OWN = "dnaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What is done to a table before a fit: `drop` are patterns of columns, `copies` and `reach` as in `rescaled`.
+    """What is done to a table before a fit: `drop` are patterns of columns, the rest is as in `rescaled`.
 
     `settings` are those of the learned model, where they differ from its defaults.
     """
@@ -28,12 +28,13 @@ class Recipe:
     drop: tuple[str, ...] = ()
     copies: int = 0
     reach: float = 4.0
+    originals: bool = True
 
     def prepared(self, table: RunTable) -> RunTable:
         """Return the table to learn from."""
         left = [name for name in table.frame.columns if any(fnmatch(str(name), one) for one in self.drop)]
         kept = RunTable(frame=table.frame.drop(columns=left), set_aside=table.set_aside)
-        return rescaled(kept, self.copies, reach=self.reach, seed=self.seed)
+        return rescaled(kept, self.copies, reach=self.reach, originals=self.originals, seed=self.seed)
 
     def fit(self, table: RunTable) -> RuntimePredictor:
         """Return a predictor that learned from the prepared table."""

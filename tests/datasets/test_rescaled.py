@@ -52,6 +52,11 @@ def test_copies_share_the_group_of_their_original():
     assert made["resource_id"].nunique() == 4
 
 
+def test_copies_can_stand_alone():
+    alone = rescaled(table(), 1, originals=False, seed=2).frame
+    pd.testing.assert_frame_equal(alone, rescaled(table(), 1, seed=2).frame.iloc[3:].reset_index(drop=True))
+
+
 def test_the_original_rows_come_first_and_unchanged():
     made = rescaled(table(), 1).frame.iloc[:3]
     pd.testing.assert_frame_equal(made.drop(columns="group"), table().frame)

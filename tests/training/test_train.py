@@ -59,7 +59,7 @@ def test_the_model_is_saved_with_a_card_that_states_its_figures(trained):
     assert "| runs | 48 of 48 pairs; 0 failed, 0 censored |" in card
     for who in ("dnaml", "mean", "scaling", "neighbours", "boosting"):
         assert f"| resource | 0 | {who} | 24 |" in card or f"| resource | 0 | {who} | 32 |" in card
-    assert "shown 1 times as a machine that is up to 4 times faster or slower" in card
+    assert "shown 1 times as a machine that is up to 4 times faster or slower throughout" in card
     pairs = pd.DataFrame([{"resource_id": "new", "computation_id": "k1", "c_kernel": "k0", "r_rate_per_s": 3.0}])
     assert RuntimePredictor.load(trained).predict(pairs)["runtime_s"].iloc[0] > 0
 
