@@ -58,7 +58,7 @@ def report_of(
         policy=policy,
         jobs=tally.ended,
         measured=len(jct_s) if exact else durations.count,
-        mean_jct_s=_mean(jct_s) if exact else durations.sum_s / max(1, durations.count),
+        mean_jct_s=_mean(jct_s) if exact else (durations.sum_s / durations.count if durations.count else math.nan),
         p50_jct_s=_quantile(jct_s, 0.5) if exact else durations.quantile(0.5),
         p99_jct_s=_quantile(jct_s, 0.99) if exact else durations.quantile(0.99),
         makespan_s=makespan_s,

@@ -131,7 +131,7 @@ def phases(pace: FloatArray, ends: FloatArray) -> Phases:
     with np.errstate(divide="ignore"):
         epoch_s = np.where(pace > 0, size[:, None] / np.where(pace > 0, pace, 1.0), np.inf)
     left_s = np.vstack([np.cumsum(epoch_s[::-1], axis=0)[::-1], np.zeros(pace.shape[1])])
-    left_s[:, np.isinf(left_s[0])] = np.inf
+    left_s[:, np.isinf(left_s[0])] = np.inf  # a configuration that cannot run some epoch cannot run the job
     done = np.concatenate([[0.0], np.cumsum(size) / ends[-1]])
     done[-1] = 1.0
     return Phases(done=done, left_s=left_s)

@@ -102,13 +102,13 @@ def _nodes(rows: "pd.DataFrame") -> Nodes:
         cpu_milli=rows["cpu_milli"].to_numpy(np.int64),
         memory_bytes=rows["memory_mib"].to_numpy(np.int64) * _MIB,
         gpus=rows["gpu"].to_numpy(np.int64),
-        models=tuple(rows["model"].fillna("").astype(str)),
+        models=tuple(rows["model"].astype("string").fillna("").astype(str)),
     )
 
 
 def _requests(rows: "pd.DataFrame", name: str, arrival: str) -> Requests:
     ended = rows["deletion_time"].to_numpy(float) if "deletion_time" in rows else np.full(len(rows), np.nan)
-    wanted = rows["gpu_spec"].fillna("").astype(str)
+    wanted = rows["gpu_spec"].astype("string").fillna("").astype(str)
     return Requests(
         names=tuple(rows[name].astype(str)),
         arrived_s=rows[arrival].to_numpy(float),

@@ -30,7 +30,10 @@ class Phases:
     def left_at(self, done: float) -> FloatArray:
         """Return the seconds [K] to the end from a share that is done."""
         i, weight = self._place(done)
-        left: FloatArray = (1 - weight) * self.left_s[i] + weight * self.left_s[i + 1]
+        step_s = np.where(np.isfinite(self.left_s[i]), self.left_s[i + 1], 0.0) - np.where(
+            np.isfinite(self.left_s[i]), self.left_s[i], 0.0
+        )
+        left: FloatArray = self.left_s[i] + weight * step_s
         return left
 
     def speed_at(self, done: float) -> FloatArray:

@@ -4,10 +4,11 @@ A batch of jobs that arrives together is searched once, on the predictions of th
 served with the knobs of the last batch, or the objective's own.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dnaml.schedule.rounds.elastic import Elastic, is_elastic
 from dnaml.schedule.rounds.knobs import Knobs, preset
 from dnaml.schedule.rounds.priced import allocate
 from dnaml.schedule.rounds.round import Allocation, FloatArray, Round
@@ -28,7 +29,8 @@ class _Plan:
 class Adaptive:
     """Runs the family for the round's objective. `batch` is the number of new jobs that is worth a search.
 
-    `rollouts` and `polish` bound the search in whole simulated futures, never in seconds.
+    Where gangs are elastic it chooses anew, exactly, instead. `rollouts` and `polish` bound the search in whole
+    simulated futures, never in seconds.
     """
 
     name: str = "dnaml"
@@ -36,10 +38,12 @@ class Adaptive:
     batch: int = 16
     rollouts: int = 400
     polish: int = 400
-    fixed: Knobs | None = field(default=None)
+    fixed: Knobs | None = None
 
     def allocate(self, now: Round) -> Allocation:
         """Return the gangs of this round; the score and bound of a batch are those of its plan."""
+        if is_elastic(now):
+            return Elastic().allocate(now)
         plan = self._plan(now)
         factor: FloatArray | None = None
         if plan.factors:

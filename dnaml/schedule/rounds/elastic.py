@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dnaml.core.work import Objective
 from dnaml.schedule.rounds.choose import cheapest_columns
 from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, Round
 
@@ -17,45 +18,65 @@ from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray,
 class Worth:
     """The knobs of the elastic round. `curve` is p above; `money` prices a dollar per hour in seconds of work of the
     median job per second; `hold_s` is how long a new gang is expected to last; `patience` the least gain of a change.
+    `tail` lifts jobs that will have been there for long, so that the last ones are not starved.
     """
 
     curve: float = 0.6
-    money: float = 0.3
+    tail: float = 0.35
+    money: float = 0.15
     hold_s: float = 600.0
     patience: float = 0.05
 
 
+def worth_for(objective: Objective) -> Worth:
+    """Return the knobs for an objective: money weighs the more the larger its cost share is."""
+    cost, latency, _, _ = objective.shares()
+    thrift = cost / max(cost + latency, 1e-9)
+    return Worth(money=0.05 + 0.2 * thrift)
+
+
+def is_elastic(now: Round) -> bool:
+    """Say whether some job can hold gangs of different sizes on one pool."""
+    return len(np.unique(now.pool)) < len(now.pool)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elastic:
-    """Chooses every round the configurations of the largest total worth within the pools."""
+    """Chooses every round the configurations of the largest total worth within the pools.
 
-    worth: Worth = Worth()
+    `worth` None takes the knobs of the round's objective.
+    """
+
+    worth: Worth | None = None
     name: str = "elastic"
     refresh_rounds: int = 1
 
     def allocate(self, now: Round) -> Allocation:
-        """Return the best configurations, the bound of their worth, and so the plan's gap."""
+        """Return the best configurations; jobs that are restarting keep theirs."""
         allowed = now.feasible
-        value = self._values(now, allowed)
+        value = _values(now, allowed, self.worth or worth_for(now.objective))
         cost = np.where(allowed & (value > 0), -value, np.inf)
         fixed: BoolArray = now.restarting & (now.held != NONE)
         choice, _, _ = cheapest_columns(now, cost, idle=0.0, fixed=fixed)
         return Allocation(choice=choice)
 
-    def _values(self, now: Round, allowed: BoolArray) -> FloatArray:
-        """Return [J, K] worth per second of holding each configuration, less its price."""
-        left_s = np.where(allowed, now.left_s, np.inf)
-        size_s = _sizes(now, left_s)
-        rate = np.divide(size_s[:, None], left_s, out=np.zeros_like(left_s), where=np.isfinite(left_s) & (left_s > 0))
-        weight = weights(size_s, self.worth.curve)
-        lasts_s = np.minimum(left_s, self.worth.hold_s)
-        useful = lasts_s / (lasts_s + now.restart_s[:, None])
-        useful = np.where(np.isfinite(useful), useful, 0.0) * (1.0 - self.worth.patience)
-        running = np.flatnonzero(now.held != NONE)
-        useful[running, now.held[running]] = 1.0
-        scale = float(np.median(weight)) if len(weight) else 1.0
-        value: FloatArray = weight[:, None] / scale * rate * useful - self.worth.money * now.usd_per_s * 3600.0
-        return value
+
+def _values(now: Round, allowed: BoolArray, worth: Worth) -> FloatArray:
+    """Return [J, K] worth per second of holding each configuration, less its price."""
+    left_s = np.where(allowed, now.left_s, np.inf)
+    size_s = _sizes(now, left_s)
+    rate = np.divide(size_s[:, None], left_s, out=np.zeros_like(left_s), where=np.isfinite(left_s) & (left_s > 0))
+    weight = weights(size_s, worth.curve)
+    stay_s = now.at_s - now.arrived_s + np.where(np.isfinite(left_s), left_s, np.inf).min(axis=1, initial=np.inf)
+    weight = weight * np.where(np.isfinite(stay_s), stay_s, 1.0) ** worth.tail
+    lasts_s = np.minimum(left_s, worth.hold_s)
+    useful = lasts_s / (lasts_s + now.restart_s[:, None])
+    useful = np.where(np.isfinite(useful), useful, 0.0) * (1.0 - worth.patience)
+    running = np.flatnonzero(now.held != NONE)
+    useful[running, now.held[running]] = 1.0
+    scale = float(np.median(weight)) if len(weight) else 1.0
+    value: FloatArray = weight[:, None] / scale * rate * useful - worth.money * now.usd_per_s * 3600.0
+    return value
 
 
 def _sizes(now: Round, left_s: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 from dnaml.schedule.rounds.programs import equal_shares, max_min, most
 from dnaml.schedule.rounds.round import BoolArray, FloatArray, Round
 
-_HALVINGS = 14
+_HALVINGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,5 +109,7 @@ def _undone(now: Round, allowed: BoolArray) -> FloatArray:
     left_s = np.where(allowed, now.left_s, np.inf)
     fastest = left_s.argmin(axis=1)
     rows = np.arange(len(fastest))
-    undone = np.where(allowed.any(axis=1), left_s[rows, fastest] * now.speed[rows, fastest], 1.0)
+    able = allowed[rows, fastest]
+    undone = np.ones(len(rows))
+    undone[able] = left_s[rows, fastest][able] * now.speed[rows, fastest][able]
     return np.maximum(undone, 1e-12)

@@ -42,13 +42,14 @@ class Ranking:
         self.units = now.units.tolist()
         self.pool = now.pool.tolist()
         self.capacity = now.capacity.tolist()
-        longest_s = np.maximum(knobs.flow_s, np.where(np.isfinite(self.best_s), self.best_s, 0.0))
+        self._shortest_s = np.where(np.isfinite(self.best_s), self.best_s, 0.0)
+        longest_s = np.maximum(knobs.flow_s, self._shortest_s)
         self.deadline_s = np.minimum(now.deadline_s, now.arrived_s + longest_s)
         self.knobs = knobs
 
     def urgent(self, rows: IntArray, undone: FloatArray, at_s: float) -> tuple[BoolArray, FloatArray]:
         """Return which of the rows are urgent when those shares of them are undone, and the slack of each."""
-        best_s = undone * self.best_s[rows]
+        best_s = undone * self._shortest_s[rows]
         slack_s = self.deadline_s[rows] - at_s - best_s
         knobs = self.knobs
         urgent = (slack_s < knobs.urgent_share * best_s + knobs.urgent_s) & (slack_s > -GRACE_S)

@@ -9,6 +9,7 @@ from dnaml.schedule.rounds.priced import Ranking
 from dnaml.schedule.rounds.round import NONE, FloatArray, Round
 
 _REFRESH = 10
+_STEPS = 200  # decisions without an event in the longest job, at most: a long future is looked at more coarsely
 _DEFAULT_ROUND_S = 60.0
 
 
@@ -38,18 +39,18 @@ def rollout(now: Round, knobs: Knobs, factor: FloatArray | None = None, *, margi
     usd_per_s = now.usd_per_s
     round_s = now.round_s or _DEFAULT_ROUND_S
     at_s, cost_usd = now.at_s, 0.0
+    longest_s = float(ranking.best_s[able].max(initial=0.0))
+    refresh = max(_REFRESH, int(np.ceil(longest_s / round_s / _STEPS)))
     active = np.flatnonzero(able)
     while len(active):
         choice = np.array(ranking.place(active, undone[active], at_s), dtype=np.int64)
         running = choice != NONE
-        rows, columns = active[running], choice[running]
-        if not len(rows):
-            break
+        rows, columns = active[running], choice[running]  # never empty: the first in line always fits
         overhead_s = np.where(columns != held[rows], now.restart_s[rows], 0.0)
         held[active] = choice
         left_s = ranking.left_s[rows, columns]
         need_s = undone[rows] * left_s + overhead_s
-        rounds = min(_REFRESH, max(1, int(np.ceil(need_s.min() / round_s))))
+        rounds = min(refresh, max(1, int(np.ceil(need_s.min() / round_s))))
         step_s = rounds * round_s
         spent_s = np.minimum(need_s, step_s)
         cost_usd += float((spent_s * usd_per_s[rows, columns]).sum())

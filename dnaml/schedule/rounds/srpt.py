@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnaml.schedule.rounds.greedy import fill, improve, preferences
+from dnaml.schedule.rounds.greedy import fill, preferences
 from dnaml.schedule.rounds.round import Allocation, Round
 
 
@@ -25,6 +25,4 @@ class Srpt:
         work = np.where(allowed, now.left_s * now.units, np.inf).min(axis=1, initial=np.inf)
         order = np.argsort(work, kind="stable").tolist()
         preference = preferences(now.left_s, allowed)
-        choice = fill(now, order, preference)
-        improve(now, choice, order, preference)
-        return Allocation(choice=choice)
+        return Allocation(choice=fill(now, order, preference))
