@@ -22,8 +22,8 @@ LEAST_NOISE = 0.01  # relative
 LEAST_SHARE = 0.02  # of the level of a curve, at least
 NO_PRIOR = 1e-6
 OWN_WEIGHT = 3.0  # imaginary probes that err as known entities do
-# which terms a curve has: every combination but none
-SUPPORTS = np.array([mask for mask in product((0.0, 1.0), repeat=TERMS) if any(mask)])
+# which terms a curve has: every combination
+SUPPORTS = np.array([mask for mask in product((0.0, 1.0), repeat=TERMS)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +129,13 @@ def terms(scale_out: FloatArray, middle: float) -> FloatArray:
 def non_negative(matrix: FloatArray, pull: FloatArray) -> FloatArray:
     """Return the non-negative u [..., 4] that minimises u'Au/2 - u'b: matrix A [..., 4, 4], pull b [..., 4].
 
-    Every set of terms is tried: exact, and as fast as one of them for so few.
+    Every set of terms is tried, which is exact and cheap for so few.
     """
     size = np.trace(matrix, axis1=-2, axis2=-1)[..., None, None]
     matrix = matrix + 1e-9 * size * np.eye(TERMS)
     inside = SUPPORTS[:, :, None] * SUPPORTS[:, None]
     chosen = matrix[..., None, :, :] * inside + np.eye(TERMS) * (1.0 - SUPPORTS[:, None]) * size[..., None]
-    found = np.linalg.solve(chosen, (pull[..., None, :] * SUPPORTS)[..., None])[..., 0]  # [..., 15, 4]
+    found = np.linalg.solve(chosen, (pull[..., None, :] * SUPPORTS)[..., None])[..., 0]  # [..., 16, 4]
     cost = 0.5 * np.einsum("...si,...ij,...sj->...s", found, matrix, found) - (found @ pull[..., None])[..., 0]
     cost = np.where((found >= 0).all(axis=-1), cost, np.inf)
     best: FloatArray = np.take_along_axis(found, cost.argmin(axis=-1)[..., None, None], axis=-2)[..., 0, :]

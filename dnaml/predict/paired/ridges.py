@@ -12,8 +12,8 @@ from dnaml.predict.paired.grid import FloatArray, IntArray
 from dnaml.predict.paired.regress import rbf, squared_distance
 
 NEIGHBOURS = (0, 1, 3, 8, 20)  # left out with a row at each level, on average
-MOST_LEFT_OUT_SHARE = 0.5  # of the rows
-LEAST_FREE = 1e-4  # share of a row that the others do not foretell, at least
+MOST_LEFT_OUT_SHARE, MOST_LEFT_OUT = 0.5, 40  # of the rows, and rows
+LEAST_FREE = 1e-5  # share of a row that the others do not foretell, added
 FEWEST_FOR_LEVELS = 6
 MOST_FOR_LEVELS = 320  # rows: of more, each is left out alone
 # what sets a new entity apart may have no column yet, so its squared distance counts twice
@@ -115,7 +115,7 @@ def _levels(x: FloatArray) -> tuple[FloatArray, list[list[IntArray]]]:
     np.fill_diagonal(distance, -1.0)  # a row comes first among its like
     order = np.argsort(distance, axis=1, kind="stable")
     apart = np.sort(distance[~np.eye(members, dtype=np.bool_)])
-    most = int(MOST_LEFT_OUT_SHARE * members)
+    most = min(int(MOST_LEFT_OUT_SHARE * members), MOST_LEFT_OUT)
     radii, near = [0.0], [alone]
     for count in NEIGHBOURS[1:]:
         radius = float(apart[min(count * members, len(apart) - 1)])
@@ -128,13 +128,15 @@ def _levels(x: FloatArray) -> tuple[FloatArray, list[list[IntArray]]]:
 
 def _left_out(apart: FloatArray, near: list[IntArray]) -> FloatArray:
     """Return the matrix [S, S] that takes rows to what is left of each when it and those near it are left out."""
-    found = np.empty_like(apart)
-    for place, others in enumerate(near):
-        if len(others) == 1:
-            found[place] = apart[place] / max(apart[place, place], LEAST_FREE)
-            continue
-        inside = apart[np.ix_(others, others)]
-        values, vectors = np.linalg.eigh((inside + inside.T) / 2)
-        share = (vectors[0] / np.maximum(values, LEAST_FREE)) @ vectors.T
-        found[place] = share @ apart[others]
-    return found
+    members, most = len(apart), max(len(others) for others in near)
+    place = np.zeros((members, most), dtype=np.int64)  # the row itself first; padded
+    inside = np.zeros((members, most), dtype=np.bool_)
+    for row, others in enumerate(near):
+        place[row, : len(others)], inside[row, : len(others)] = others, True
+    blocks = np.where(inside[:, :, None] & inside[:, None], apart[place[:, :, None], place[:, None]], 0.0)
+    blocks += np.eye(most) * np.where(inside, LEAST_FREE, 1.0)[:, None]
+    first = np.zeros((members, most, 1))
+    first[:, 0] = 1.0
+    share = np.zeros((members, members))
+    np.add.at(share, (np.arange(members)[:, None], place), np.linalg.solve(blocks, first)[..., 0] * inside)
+    return share @ apart
