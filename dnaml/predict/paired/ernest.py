@@ -23,7 +23,7 @@ LEAST_SHARE = 0.02  # of the level of a curve, at least
 NO_PRIOR = 1e-6
 OWN_WEIGHT = 3.0  # imaginary probes that err as known entities do
 # which terms a curve has: every combination
-SUPPORTS = np.array([mask for mask in product((0.0, 1.0), repeat=TERMS)])
+SUPPORTS = np.array(list(product((0.0, 1.0), repeat=TERMS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
