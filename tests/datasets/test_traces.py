@@ -113,7 +113,7 @@ def test_packing_problems_are_read():
     nodes, pods = packing.openb(DATA / "openb")
     assert (len(nodes.names), int(nodes.gpus.sum())) == (1523, 6212)
     assert len(pods.names) == len(pods.models) > 8000
-    assert any(pods.models)
+    assert any(packing.openb(DATA / "openb", "gpuspec33")[1].models)
     nodes, tasks = packing.large(DATA / "large")
     assert (len(nodes.names), len(tasks.names)) == (15_230, 100_000)
     assert len(packing.spot_nodes(DATA / "large").names) == 4278
