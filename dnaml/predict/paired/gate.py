@@ -14,10 +14,11 @@ from dnaml.predict.paired.grid import FloatArray, IntArray
 from dnaml.predict.paired.replay import PROBES, Episode
 
 START: Mapping[str, float] = {
-    "latent-low": 0.0,
-    "latent": 0.5,
-    "similarity": 0.0,
-    "ernest": -1.0,
+    "latent-low": -1.0,
+    "latent": 0.0,
+    "latent-high": 0.5,
+    "rows": 1.3,
+    "ernest": 0.0,
 }  # logits; the others start at 1
 START_FEW: Mapping[str, float] = {"similarity": -2.0}  # added up to FEW probes
 FEW = 2
