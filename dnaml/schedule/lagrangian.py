@@ -165,12 +165,11 @@ def _filled(columns: _Columns, above: FloatArray) -> IntArray:
     choice = np.full(jobs, width - 1)
     order = np.argsort(-above[:, -1], kind="stable")
     ranked = np.argsort(above, axis=1, kind="stable")
+    fits = np.isfinite(above)
     for j in order.tolist():
-        for k in ranked[j].tolist():
-            if k == width - 1 or (np.isfinite(above[j, k]) and columns.units[j, k] <= left[columns.pool[k]]):
-                left[columns.pool[k]] -= columns.units[j, k]
-                choice[j] = k
-                break
+        k = next(k for k in ranked[j].tolist() if fits[j, k] and columns.units[j, k] <= left[columns.pool[k]])
+        left[columns.pool[k]] -= columns.units[j, k]
+        choice[j] = k
     return choice
 
 

@@ -24,7 +24,8 @@ def lower_bound(costs: Costs, price: FloatArray, slots: IntArray, waiting: float
     for first, last in blocks(costs, 1_000_000):
         best = np.minimum((costs.block(first, last) + offset).min(axis=1), np.float32(waiting)).astype(np.float64)
         least += float((best - 2 * _ROUNDING * np.abs(best)).sum())
-    return least - float((offset.astype(np.float64) * slots).sum())
+    sold = slots > 0  # what has no slots may have any price, an infinite one too
+    return least - float((offset[sold].astype(np.float64) * slots[sold]).sum())
 
 
 def sampled_prices(

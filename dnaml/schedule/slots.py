@@ -136,7 +136,7 @@ def _solved(costs: Costs, slots: IntArray, waiting: float | None, rng: np.random
 
 def _bound(costs: Costs, prices: list[FloatArray], slots: IntArray, waiting: float) -> float:
     """Return the best bound that these prices prove."""
-    return max(lower_bound(costs, np.where(slots > 0, price, 0.0), slots, waiting) for price in prices)
+    return max(lower_bound(costs, price, slots, waiting) for price in prices)
 
 
 def _cost_of_waiting(candidates: Candidates, unit: float) -> float:

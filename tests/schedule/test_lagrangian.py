@@ -141,3 +141,15 @@ def test_any_round_has_a_plan_that_keeps_its_capacities(data):
     capacity = np.array(data.draw(st.lists(st.integers(0, 12), min_size=pools, max_size=pools)))
     idle = np.array(data.draw(st.lists(st.floats(0, 20), min_size=jobs, max_size=jobs)))
     check(allocate(cost, units, pool, capacity, idle), cost, units, pool, capacity, idle)
+
+
+def test_alike_jobs_share_what_there_is_whatever_the_prices():
+    cost = np.full((3, 1), 0.1)
+    plan = allocate(cost, np.ones((3, 1), dtype=int), np.array([0]), np.array([2]), np.ones(3), steps=1)
+    assert sorted(plan.choice.tolist()) == [NONE, 0, 0]
+
+
+def test_prices_stop_where_steps_no_longer_change_them():
+    cost, units, idle = drawn(40, seed=9)
+    plans = [allocate(cost, units, POOL, np.array([31, 31, 19]), idle, steps=steps) for steps in (4000, 5000)]
+    np.testing.assert_array_equal(plans[0].price, plans[1].price)
