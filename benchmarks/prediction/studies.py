@@ -82,8 +82,8 @@ STUDIES: tuple[Study, ...] = (
 )
 
 
-def run(study: Study, *, seeds: Sequence[int], quick: bool) -> Result:
-    """Answer every task of a study."""
+def run(study: Study, *, seeds: Sequence[int], quick: bool, few_peers: bool = False) -> Result:
+    """Answer every task of a study; `few_peers` leaves out the peers that take long to learn, as `quick` does."""
     result = Result(few=quick)
     tasks = study.tasks(data_folder())
     groups: Iterable[list[Task]] = (list(group) for _, group in itertools.groupby(tasks, key=lambda task: task.key))
@@ -93,7 +93,7 @@ def run(study: Study, *, seeds: Sequence[int], quick: bool) -> Result:
         begin_s = time.process_time()
         for seed in seeds:
             _ask_dnaml(study, group, seed, result)
-        _ask_peers(study, group, result, quick=quick)
+        _ask_peers(study, group, result, few=quick or few_peers)
         used_s = time.process_time() - begin_s
         print(f"{study.id}: history {number}, {len(group)} tasks, {used_s:.0f} s", file=sys.stderr, flush=True)
     return result
@@ -163,10 +163,10 @@ def _with_chosen_probes(by: str, model: RuntimePredictor, task: Task) -> Iterato
             yield scored(by, asked, told["runtime_s"].to_numpy(dtype=np.float64), probing=CHOSEN)
 
 
-def _ask_peers(study: Study, group: list[Task], result: Result, *, quick: bool) -> None:
+def _ask_peers(study: Study, group: list[Task], result: Result, *, few: bool) -> None:
     """Ask every peer every task; those that learn fast get intervals too."""
     side = side_of(group[0].probes, group[0].pairs)
-    among = [peer for peer in study.peers if peer in QUICK or peer not in PEERS or not quick]
+    among = [peer for peer in study.peers if peer in QUICK or peer not in PEERS or not few]
     for kind in among:
         begin_s = time.process_time()
         learnt = kind(group[0].train, side)
