@@ -7,7 +7,7 @@ restart is charged, and the simulator's own speed. `python -m benchmarks.schedul
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def arrival_rows(quick: bool) -> list[Row]:
 
 def three(name: str, report: Report, bars: tuple[float | None, float | None, float | None], peer: Report) -> list[Row]:
     """Return the rows of mean completion time, makespan and cost."""
-    figures = (
+    figures: tuple[tuple[str, str, float, Callable[[Report], float]], ...] = (
         ("jct", "mean completion time", report.mean_jct_s / HOUR_S, "h", peer.mean_jct_s / HOUR_S),
         ("makespan", "time to the last end", report.makespan_s / HOUR_S, "h", peer.makespan_s / HOUR_S),
         ("usd", "cost of all jobs", report.cost_usd, "USD", peer.cost_usd),

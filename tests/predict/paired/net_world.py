@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dnaml.predict.paired.grid import FloatArray, Grid, Side, Surprise, Task
+from dnaml.predict.paired.grid import FloatArray, Grid, Members, Surprise, Task
 from dnaml.predict.paired.sources import Sources
 
 MACHINES, PROGRAMS = 30, 36
@@ -22,8 +22,8 @@ def world(seed: int = 0, *, entities: int = MACHINES, gaps: float = 0.1, telemet
     told = told[:, :, :telemetry]
     surprise = Surprise.of(told)
     return Grid(
-        entities=Side.of(tuple(f"m{i:02}" for i in range(entities)), entity_x),
-        items=Side.of(tuple(f"p{i:02}" for i in range(PROGRAMS)), item_x),
+        entities=Members.of(tuple(f"m{i:02}" for i in range(entities)), entity_x),
+        items=Members.of(tuple(f"p{i:02}" for i in range(PROGRAMS)), item_x),
         y=y,
         telemetry=np.stack([surprise(of_entity, np.arange(PROGRAMS)) for of_entity in told]),
         surprise=surprise,
