@@ -23,6 +23,7 @@ KWH_J = 3.6e6
 HOUR_S = 3600.0
 MONTH_S = 30 * 86_400.0
 SAME_QUANTUM = 1e-9  # quanta: a run of exactly one quantum is not billed as two
+LEAST_QUANTUM_S = 1e-6  # below, use is billed to the fraction
 
 _KEYS = (
     "billing_quantum_s",
@@ -48,7 +49,11 @@ class Traffic:
     @classmethod
     def of(cls, computations: Sequence[Computation]) -> Self:
         """Return the traffic [C, 1] of computations; what is not known of one counts as none."""
-        rows = [_moved(one) for one in computations]
+        return cls.of_rows([moved_bytes(one) for one in computations])
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[tuple[float, float, float, float]]) -> Self:
+        """Return the traffic [C, 1] of what `moved_bytes` said of each computation."""
         columns = np.array(rows, dtype=np.float64).reshape(len(rows), 4, 1)
         return cls(**{name: columns[:, place] for place, name in enumerate(cls.__dataclass_fields__)})
 
@@ -128,15 +133,23 @@ class Tariffs:
         costs: FloatArray = np.where(known[..., None], whole, np.nan)
         return costs
 
+    @property
+    def depends_on_data(self) -> bool:
+        """Say whether what a run moves or keeps changes what it costs."""
+        parts = (self.in_usd_per_gb, self.out_usd_per_gb, self.storage_usd_per_gb_month)
+        return any(bool(part.any()) for part in parts)
+
     def billed_s(self, used_s: FloatArray) -> FloatArray:
         """Return the seconds [..., R, Q] that are billed for seconds of use."""
         quantum = self.billing_quantum_s[:, None]
-        whole = np.ceil(used_s / np.where(quantum > 0, quantum, 1.0) - SAME_QUANTUM) * quantum
-        billed: FloatArray = np.maximum(np.where(quantum > 0, whole, used_s), self.billed_at_least_s[:, None])
+        counted = quantum >= LEAST_QUANTUM_S
+        whole = np.ceil(used_s / np.where(counted, quantum, 1.0) - SAME_QUANTUM) * quantum
+        billed: FloatArray = np.maximum(np.where(counted, whole, used_s), self.billed_at_least_s[:, None])
         return billed
 
 
-def _moved(computation: Computation) -> tuple[float, float, float, float]:
+def moved_bytes(computation: Computation) -> tuple[float, float, float, float]:
+    """Return what a run of a computation brings in, takes out, keeps as checkpoint and holds in memory, in bytes."""
     demand = computation.demand
     inward = float(computation.input_bytes or 0)
     outward = demand.get("output_bytes", max(demand.get("transferred_bytes", 0.0) - inward, 0.0))

@@ -6,6 +6,7 @@ rate_0 is itself such a rate over the resources of the same family. Preemptions 
 provider's limit and seldom between (bathtub: Kadupitiya et al., HPDC 2020), so their rate is multiplied by age bucket.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -80,8 +81,18 @@ class Hazard:
         prior up to MOST_ERROR_TIMES.
         """
         totals = self._totals()
-        errors = np.full(len(resources), np.nan) if error_rates is None else error_rates
-        return np.array([self._rate(one, totals, float(e)) for one, e in zip(resources, errors, strict=True)])
+        errors = [math.nan] * len(resources) if error_rates is None else np.asarray(error_rates).tolist()
+        unused: dict[str, float] = {}  # the rate of a family's resources on which nothing ran
+        rates = []
+        for resource, error in zip(resources, errors, strict=True):
+            if resource.id in self.hours or error == error:
+                rates.append(self._rate(resource, totals, error))
+                continue
+            name = family(resource)
+            if name not in unused:
+                unused[name] = self._rate(resource, totals, error)
+            rates.append(unused[name])
+        return np.array(rates, dtype=np.float64)
 
     def _rate(self, resource: Resource, totals: Mapping[str, tuple[float, float]], error_rate: float) -> float:
         own = (self.losses.get(resource.id, 0.0), self.hours.get(resource.id, 0.0))

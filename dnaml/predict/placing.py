@@ -16,6 +16,7 @@ from dnaml.core.prediction import Prediction
 from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
 from dnaml.predict.bound import TRAITS, bounds_s
+from dnaml.predict.cost import moved_bytes
 from dnaml.predict.history import Bucket, History, bucket_of
 from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
 from dnaml.predict.pooled import Posterior, Prior, learn
@@ -75,6 +76,8 @@ class LivePredictor:
         """Return quantiles [C, R, Q] of runtime and cost; equal computations are computed once and kept."""
         kept = self._answers(resources)
         index, keys = kept.index, self._keys(computations)
+        if kept.depends_on_data:
+            keys = [(*key, *moved_bytes(c)) for key, c in zip(keys, computations, strict=True)]
         if self.model is not None:
             new = {key: c for key, c in zip(keys, computations, strict=True) if key not in index}
             self._ask(list(new.values()), resources)
@@ -148,7 +151,7 @@ class LivePredictor:
         else:
             mean, sd = self._guess(kept, computation)
             runtime_s, path = lognormal_quantiles(mean, sd), POOL if self.prior is not None else MATCH
-        return kept.add(key, runtime_s, computation.memory_bytes, path)
+        return kept.add(key, runtime_s, computation, path)
 
     def _posterior_at(
         self, kept: KeptAnswers, computation: Computation, bucket: Bucket

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.prediction import Prediction, Quantiles
-from dnaml.core.types import Resource
+from dnaml.core.types import Computation, Resource
 from dnaml.predict.bound import traits
+from dnaml.predict.cost import Tariffs, Traffic, moved_bytes
 from dnaml.predict.history import History
-from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard, costs_usd
+from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,7 +31,9 @@ class KeptAnswers:
         self.fresh = [traits(r.spec) for r in resources if r.id not in known]
         self.codes = np.array([known[r.id] if r.id in known else next(fresh) for r in resources], dtype=np.int64)
         self.memory = np.array([np.inf if r.memory_bytes is None else r.memory_bytes for r in resources])
-        self.hazard = np.array([hazard.per_h(r.id) for r in resources], dtype=np.float64)
+        self.tariffs = Tariffs.of(resources)
+        self.depends_on_data = self.tariffs.depends_on_data
+        self.hazard = hazard.rates_per_h(resources)
         self.hazard.setflags(write=False)
         self.clear()
 
@@ -38,7 +41,7 @@ class KeptAnswers:
         """Forget every answer."""
         self.index: dict[Key, int] = {}
         self.rows: list[FloatArray] = []
-        self.need: list[int] = []
+        self.moved: list[tuple[float, float, float, float]] = []
         self.paths: list[int] = []
         self.single: dict[int, Prediction] = {}
         self.whole: Prediction | None = None
@@ -48,11 +51,11 @@ class KeptAnswers:
         """Say whether so much is kept that it is time to start afresh."""
         return len(self.rows) * len(self.resources) * len(QUANTILE_LEVELS) > MOST_VALUES
 
-    def add(self, key: Key, runtime_s: FloatArray, need_bytes: int | None, path: int) -> int:
+    def add(self, key: Key, runtime_s: FloatArray, computation: Computation, path: int) -> int:
         """Keep one computation's quantiles [R, Q] and return its row number."""
         self.index[key] = len(self.rows)
         self.rows.append(runtime_s)
-        self.need.append(need_bytes or 0)
+        self.moved.append(moved_bytes(computation))
         self.paths.append(path)
         self.whole = None
         return len(self.rows) - 1
@@ -75,8 +78,9 @@ class KeptAnswers:
     def _build(self, rows: list[int]) -> Prediction:
         shape = (len(rows), len(self.resources), len(QUANTILE_LEVELS))
         runtime_s = np.array([self.rows[r] for r in rows], dtype=np.float64).reshape(shape)
-        need = np.array([self.need[r] for r in rows], dtype=np.float64)
-        cost_usd, feasible = costs_usd(runtime_s, self.resources), need[:, None] <= self.memory[None, :]
+        traffic = Traffic.of_rows([self.moved[r] for r in rows])
+        cost_usd = self.tariffs.cost_usd(runtime_s, traffic=traffic)
+        feasible = traffic.memory_bytes <= self.memory[None, :]
         for array in (runtime_s, cost_usd, feasible):
             array.setflags(write=False)
         return Prediction(

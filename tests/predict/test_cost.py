@@ -139,3 +139,7 @@ def test_negative_parts_of_a_spec_count_as_none_and_a_made_up_tariff_is_refused(
     with pytest.raises(InputError, match="tariff: price_usd_per_s must be finite and not negative, got -1"):
         replace(tariffs, price_usd_per_s=np.array([-1.0]))
     assert np.isnan(replace(tariffs, price_usd_per_s=np.array([math.nan])).price_usd_per_s).all()
+
+
+def test_a_quantum_too_small_to_count_with_bills_to_the_fraction():
+    assert cost(10.0, resource(3600.0, billing_quantum_s=1e-310)) == pytest.approx(10.0)

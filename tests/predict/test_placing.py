@@ -202,3 +202,11 @@ def test_decisions_and_learning_stay_within_their_budget():
     assert cost_s(lambda: LEARNED.predict(computations, pool), 100) <= 500e-6 * slower
     assert cost_s(lambda: LivePredictor().updated(SIMULATED.runs), 1) / len(SIMULATED.runs) <= 60e-6 * slower
     assert cost_s(lambda: LEARNED.updated(SIMULATED.runs[:50]), 20) / 50 <= 30e-6 * slower
+
+
+def test_two_computations_that_move_different_amounts_are_kept_apart_where_data_costs():
+    far = Resource(id="far", price_usd_per_h=1.0, spec={"out_usd_per_gb": 1.0})
+    little, much = (Computation(id="f", kernel="f", demand={"output_bytes": size}) for size in (1e9, 5e9))
+    run = Run(computation=little, resource=far, runtime_s=1.0, at_s=0.0)
+    costs = LivePredictor().updated([run]).predict([little, much], [far]).cost_usd.values[:, 0, P50]
+    assert costs[1] - costs[0] == pytest.approx(4.0)
