@@ -90,7 +90,7 @@ def arrival_rows(quick: bool) -> list[Row]:
 
 def three(name: str, report: Report, bars: tuple[float | None, float | None, float | None], peer: Report) -> list[Row]:
     """Return the rows of mean completion time, makespan and cost."""
-    figures: tuple[tuple[str, str, float, Callable[[Report], float]], ...] = (
+    figures = (
         ("jct", "mean completion time", report.mean_jct_s / HOUR_S, "h", peer.mean_jct_s / HOUR_S),
         ("makespan", "time to the last end", report.makespan_s / HOUR_S, "h", peer.makespan_s / HOUR_S),
         ("usd", "cost of all jobs", report.cost_usd, "USD", peer.cost_usd),
@@ -119,7 +119,7 @@ def elastic_rows(quick: bool) -> list[Row]:
     for name in names:
         trace = sia.load(folder() / "sia", name)
         pairs.append((replay(trace, by_name("dnaml")), replay(trace, by_name("sia"))))
-    figures = (
+    figures: tuple[tuple[str, str, float, Callable[[Report], float]], ...] = (
         ("jct", "mean completion time", 0.90, lambda r: r.mean_jct_s),
         ("usd", "cost of a job", 0.90, lambda r: r.cost_usd / r.jobs),
         ("p99", "p99 of completion times", 1.0, lambda r: r.p99_jct_s),
