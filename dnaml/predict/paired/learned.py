@@ -99,26 +99,31 @@ class Learned:
     def chosen(self, rows: Rows) -> Iterator[tuple[Entity, IntArray]]:
         """Yield each direction with the rows that it answers.
 
-        The entity is the side that training did not hold; of two such, the one with runs since; else both answer.
+        The entity is the side that training did not hold; of two new sides the one with runs since, else both answer;
+        of two known sides the one that ran with the smaller share of the others, a computation if they are equal.
         """
-        new, probed = {}, {}
-        for entity in Entity:
-            names = rows.names(entity)[0]
-            known = self._names(entity)
-            new[entity] = ~np.isin(names, known)
-            probed[entity] = np.isin(names, self.fresh.names(entity)[0])
+        share = {entity: self._known_share(entity, rows) for entity in Entity}
+        probed = {entity: np.isin(rows.names(entity)[0], self.fresh.names(entity)[0]) for entity in Entity}
         for entity, other in ((Entity.RESOURCE, Entity.COMPUTATION), (Entity.COMPUTATION, Entity.RESOURCE)):
             if entity.value not in self.directions:
                 continue
-            wins = new[entity] & (~new[other] | (probed[entity] & ~probed[other]))
-            loses = new[other] & (~new[entity] | (probed[other] & ~probed[entity]))
-            alone = other.value not in self.directions
-            yield entity, np.flatnonzero(wins | ~loses | alone)
+            new, other_new = share[entity] == 0, share[other] == 0
+            scarcer = share[entity] < share[other]
+            if entity is Entity.COMPUTATION:
+                scarcer |= share[entity] == share[other]
+            both_new = new & other_new & (probed[entity] | ~probed[other])
+            answers = np.where(new & other_new, both_new, np.where(new | other_new, new, scarcer))
+            yield entity, np.flatnonzero(answers | (other.value not in self.directions))
 
-    def _names(self, entity: Entity) -> list[str]:
+    def _known_share(self, entity: Entity, rows: Rows) -> FloatArray:
+        """Return the share of the items that each row's entity [N] ran with in training; 0 for one not held."""
         if entity.value in self.directions:
-            return list(self.directions[entity.value].grid.entities.index)
-        return [name for direction in self.directions.values() for name in direction.grid.items.index]
+            grid = self.directions[entity.value].grid
+            place, share = grid.entities.codes(rows.names(entity)[0]), grid.known.mean(axis=1)
+        else:
+            grid = next(iter(self.directions.values())).grid
+            place, share = grid.items.codes(rows.names(entity)[0]), grid.known.mean(axis=0)
+        return np.where(place >= 0, share[np.maximum(place, 0)], 0.0)
 
     def tasks(self, entity: Entity, rows: Rows, chosen: IntArray) -> Iterator[tuple[IntArray, Task]]:
         """Yield (places of rows, task) for each entity asked about, items seen and unseen apart."""
