@@ -120,7 +120,8 @@ class RuntimePredictor:
     def update(self, probes: "RunTable | pd.DataFrame") -> "RuntimePredictor":
         """Return a NEW predictor that knows these runs too; this one stays as it is.
 
-        Closed form; a table that has doubled since its last fit (up to 5000 rows) is fitted again.
+        Closed form, milliseconds; `fit` learns anew. A small table answered by the blend of simple experts is fitted
+        again once it has doubled.
         """
         state, table = self._fitted(), load_runs(probes)
         other = RuntimePredictor(seed=self.seed)
