@@ -118,7 +118,9 @@ class Layout:
             computation_x=encoded(frame, self.encoder.computation),
             telemetry=telemetry,
             scale_out=numbers(frame, self.scale_out),
-            group=_text(frame, "group") if "group" in frame else np.full(len(frame), "", dtype="<U1"),
+            group=np.where(frame["group"].isna(), "", _text(frame, "group"))
+            if "group" in frame
+            else np.full(len(frame), ""),
             y=y,
         )
 
@@ -194,10 +196,16 @@ def _members(names: TextArray, most: int) -> tuple[tuple[str, ...], IntArray]:
 
 
 def _groups(code: IntArray, group: TextArray, members: int) -> IntArray:
-    """Return the number of each member's group: those that share a named group are one, the others stand alone."""
-    first = np.zeros(members, dtype=np.int64)
-    first[code[::-1]] = np.arange(len(code))[::-1]
-    named = group[first]
+    """Return the number of each member's group: those that share a named group are one, the others stand alone.
+
+    The column speaks of the side whose members have one group each; of the other side it says nothing.
+    """
+    names, number = np.unique(group, return_inverse=True)
+    of_member = np.unique(code * len(names) + number) // len(names)
+    if len(of_member) > members:
+        return np.arange(members)
+    named = np.full(members, "", dtype=group.dtype)
+    named[code] = group
     alone = np.array([name or f"\x1f{place}" for place, name in enumerate(named.tolist())])
     return np.asarray(np.unique(alone, return_inverse=True)[1], dtype=np.int64)
 
