@@ -65,8 +65,9 @@ def documents(trained: Trained, folder: Path) -> dict[str, Path]:
     own = series(trained.answers)
     drawn = {"calibration.svg": pictures.calibration(own), "scatter.svg": pictures.scatter(own)} if own else {}
     dna = getattr(trained.model, "resource_dna", None)
-    if dna is not None and len(trained.resource_ids) >= FEWEST_ON_MAP:
-        drawn["dna_map.svg"] = pictures.dna_map({name: dna(name).vector for name in trained.resource_ids})
+    names = getattr(trained.model, "resources", None) or trained.resource_ids
+    if dna is not None and len(names) >= FEWEST_ON_MAP:
+        drawn["dna_map.svg"] = pictures.dna_map({name: dna(name).vector for name in names})
     for name, figure in drawn.items():
         files[name] = folder / name
         figure.savefig(files[name])

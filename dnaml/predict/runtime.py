@@ -205,6 +205,12 @@ class RuntimePredictor:
         return self._fitted().atlas.computation_dna(computation_id, Weights.of(Objective.of(objective)))
 
     @property
+    def resources(self) -> tuple[str, ...]:
+        """Return the resources that `resource_dna` knows: none without a learned model."""
+        state = self._fitted()
+        return state.atlas.resources if state.learned is not None else ()
+
+    @property
     def set_aside(self) -> dict[str, int]:
         """Return how many rows were not used, by reason."""
         return dict(self._fitted().set_aside)
