@@ -28,12 +28,14 @@ from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.environment import current_environment, environment_digest
 from dnaml.execution.local import LocalBackend, LocalSettings
+from dnaml.predict.guarded import Guarded, Health
 from dnaml.schedule.controller import Controller
 from dnaml.schedule.planning import ControllerSettings
 from dnaml.telemetry.refresh import Refresher
 from dnaml.telemetry.watch import Watch
 
 _SMALL_BYTES, _MOST_RECENT = 1 << 14, 4096  # payloads kept in memory until their first start
+HEALTH = "health.json"  # in the state folder, while something is degraded
 _log = logging.getLogger(__name__)
 _encode_decision = msgspec.json.Encoder().encode
 
@@ -99,6 +101,8 @@ class Engine:
             self.state.unlock()
             raise
         self._watcher = watcher
+        self._keep_health(Health())
+        predictor = Guarded.of(predictor, report=self._keep_health)
         keep_environment(self.state.root, environment_digest(), current_environment().to_json())
         self._where: dict[str, Stored] = {}
         self._recent: dict[str, bytes] = {}
@@ -138,6 +142,8 @@ class Engine:
 
     def configure(self, objective: Objective, policy: Policy | None = None, predictor: Predictor | None = None) -> None:
         """Go on under another objective, policy or predictor; what waits is planned again."""
+        if predictor is not None:
+            predictor = Guarded.of(predictor, report=self._keep_health)
         self.controller.offer(policy, predictor)
         self.post(
             ev.Configured(
@@ -169,6 +175,7 @@ class Engine:
         self._thread.join(timeout_s)
         for log in (self._payloads, self._outcomes, self._decisions):
             log.close()
+        self._keep_health(Health())
         self.state.unlock()
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -220,6 +227,20 @@ class Engine:
         self.post(ev.Configured(at_s=at_s, policy=policy.name, model=predictor.version, objective=objective, seed=seed))
         for event in missed:
             self.post(event)
+
+    def _keep_health(self, health: Health) -> None:
+        """Write what is degraded to where other processes look for it; where nothing is, there is no file."""
+        file = self.state.root / HEALTH
+        try:
+            if health.is_good:
+                file.unlink(missing_ok=True)
+            else:
+                fresh = file.with_suffix(".new")
+                fresh.write_bytes(msgspec.json.encode(health))
+                fresh.replace(file)
+                _log.info("degraded: %s", health)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", file, error)
 
     # -- out -------------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,22 @@
 """`dnaml status`: every job of the state folder, or one with its attempts and what had been predicted."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from json import loads
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import alone, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from dnaml.cli.job_rows import JobRow
 
 app = alone()
 
@@ -28,7 +38,9 @@ def status(
         return
     history = history_now(screen.state)
     rows = [job_row(view, history) for view in list(history.jobs.values())[-limit:]]
-    screen.answer(rows, job_table(rows), f"{len(rows)} of {len(history.jobs)} jobs")
+    told, lines = _degraded(screen.state, rows)
+    answer = [{**asdict(row), "degraded": one} for row, one in zip(rows, told, strict=True)]
+    screen.answer(answer, job_table(rows), f"{len(rows)} of {len(history.jobs)} jobs", *lines)
 
 
 def _one(screen: Screen, job_id: str) -> None:
@@ -51,11 +63,39 @@ def _one(screen: Screen, job_id: str) -> None:
         }
     except NotFoundError:
         predicted = None
-    shown = [job_table([row]), *([attempt_table(tries)] if tries else [])]
+    (degraded,), lines = _degraded(screen.state, [row])
+    shown: list[RenderableType] = [job_table([row]), *([attempt_table(tries)] if tries else []), *lines]
     if predicted is not None:
         band = f"{amounts.seconds(predicted['runtime_p10_s'])} to {amounts.seconds(predicted['runtime_p90_s'])}"
         middle = amounts.seconds(predicted["runtime_p50_s"])
         shown_line = f"predicted {middle} ({band}), {amounts.usd(predicted['cost_usd'])}, by {predicted['by']}"
-        screen.answer({"job": row, "attempts": tries, "predicted": predicted}, *shown, shown_line)
-    else:
-        screen.answer({"job": row, "attempts": tries, "predicted": None}, *shown)
+        shown.append(shown_line)
+    screen.answer({"job": row, "attempts": tries, "predicted": predicted, "degraded": degraded}, *shown)
+
+
+def _degraded(state: Path, rows: "Sequence[JobRow]") -> tuple[list[list[str]], list[str]]:
+    """Return what is degraded now about each job, as far as its engine runs, and all of it in lines for people."""
+    from dnaml.cli.job_rows import OVER, engine_pid
+
+    try:
+        health = loads((state / "health.json").read_bytes()) if engine_pid(state) is not None else {}
+    except (FileNotFoundError, ValueError):  # nothing is degraded, or the engine is just writing
+        health = {}
+    drifted = {
+        kind: {name: f"{name} has drifted: {left} more runs until it is known again" for name, left in found.items()}
+        for kind, found in ((kind, health.get(kind, {})) for kind in ("resources", "computations"))
+    }
+    reasons = health.get("reasons", [])
+    ladder = [f"predictions come from {health['rung']} ({'; '.join(reasons)})"] if reasons else []
+    over = {one.value for one in OVER}
+    told = [
+        [
+            *([drifted["resources"][row.resource_id]] if row.resource_id in drifted["resources"] else []),
+            *([drifted["computations"][row.computation_id]] if row.computation_id in drifted["computations"] else []),
+            *([] if row.state in over else ladder),
+        ]
+        for row in rows
+    ]
+    return told, [f"degraded: {one}" for kind in drifted.values() for one in kind.values()] + [
+        f"degraded: {one}" for one in ladder
+    ]

@@ -26,6 +26,7 @@ IntArray = npt.NDArray[np.int64]
 
 TABLE = "table"  # the lowest rung: it is always there and always answers
 IMPLAUSIBLE_FACTOR = 100.0  # between an answer and what the very same pair took
+MOST_COMPARED = 4096  # pairs of one call
 FIRST_REST, LONGEST_REST = 64, 4096  # calls
 CALL_S = 5.0  # a decision that waits longer for a prediction had better do with less
 STRIKES = 2  # overruns in a row before a rest: the first call on a new pool may be slow once
@@ -43,6 +44,7 @@ class Reason(Enum):
     WRONG_SHAPE = "answer of another shape"
     IMPLAUSIBLE = "far from what the same pairs took"
     BUDGET = "budget overrun"
+    MEASURED = "every computation was measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +78,14 @@ class Choice:
 class Rung:
     """A predictor with its name; None with the reason why there is none.
 
-    One that was `learned` from runs is skipped while a pool-wide drift alarm stands.
+    One that was `learned` from runs is skipped while a pool-wide drift alarm stands; one that was not is skipped where
+    the table knows every computation. One that is not `taught` stays as it is.
     """
 
     name: str
     predictor: Predictor | None
     learned: bool = True
+    taught: bool = True
     absent: Skipped | None = None
 
     @classmethod
@@ -188,6 +192,9 @@ class Ladder:
         health, skipped = self._health, list[Skipped]()
         health.begin()
         for rung in self.rungs:
+            if skipped and not rung.learned and self._measured(computations, resources):
+                skipped.append(Skipped(rung=rung.name, reason=Reason.MEASURED))
+                continue
             found = self._asked(rung, computations, resources)
             if isinstance(found, Prediction):
                 return self._chosen(rung.name, skipped, found)
@@ -225,6 +232,10 @@ class Ladder:
             self._health.ended(rung.name, overran=self.clock() - start > self.call_s)
         return answer if reason is None else Skipped(rung=rung.name, reason=reason)
 
+    def _measured(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> bool:
+        known = np.isfinite(self.table.firm_log_s(computations, resources))
+        return bool(known.any(axis=1).all())
+
     def _flaw(
         self, name: str, answer: Prediction, computations: Sequence[Computation], resources: Sequence[Resource]
     ) -> Reason | None:
@@ -232,13 +243,22 @@ class Ladder:
         before, table = self._health.sound.get(name, (None, None))
         if answer is before and table is self.table:
             return None
-        reason = flaw(answer, self.table.firm_log_s(computations, resources))
+        reason = flaw(answer, self._firm_log_s(computations, resources))
         if reason is None:
             self._health.sound[name] = (answer, self.table)
         return reason
 
+    def _firm_log_s(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
+        """Return what pairs are known to take [C, R]; of a large question only the first MOST_COMPARED pairs."""
+        if len(computations) * len(resources) <= MOST_COMPARED:
+            return self.table.firm_log_s(computations, resources)
+        found = np.full((len(computations), len(resources)), np.nan)
+        rows = max(1, MOST_COMPARED // len(resources))
+        found[:rows] = self.table.firm_log_s(computations[:rows], resources)
+        return found
+
     def _taught(self, rung: Rung, runs: Sequence[Run]) -> Rung:
-        if rung.predictor is None:
+        if rung.predictor is None or not rung.taught:
             return rung
         try:
             return replace(rung, predictor=rung.predictor.updated(runs))

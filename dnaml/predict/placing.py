@@ -5,7 +5,7 @@ runs pooled with those of other kernels; the pool alone; a physical bound or the
 weakest that was used in a call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
 from dnaml.predict.bound import TRAITS, bounds_s
 from dnaml.predict.cost import moved_bytes
-from dnaml.predict.history import Bucket, History, bucket_of
+from dnaml.predict.history import Bucket, History, KernelRuns, bucket_of
 from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
 from dnaml.predict.pooled import Posterior, Prior, learn
 from dnaml.predict.pools import MATCH, MODEL, POOL, RUNS, KeptAnswers, Key
@@ -111,6 +111,22 @@ class LivePredictor:
             _said=self._said,
             _asked=self._asked,
         )
+
+    def moved(self, log_slower: Mapping[str, float]) -> "LivePredictor":
+        """Return a predictor for resources that are no longer what they were: slower by so many ln seconds each.
+
+        What ran on them is moved by as much, and each cell of it counts for one run.
+        """
+        kernels = {name: _moved(runs, log_slower) for name, runs in self.history.kernels.items()}
+        prior = self.prior
+        if prior is not None:
+            shift, codes = prior.shift.copy(), self.history.codes
+            for name, step in log_slower.items():
+                if codes.get(name, len(shift)) < len(shift):
+                    shift[codes[name]] += step
+            prior = replace(prior, shift=shift)
+        history = replace(self.history, kernels=kernels)
+        return replace(self, history=history, prior=prior, _kept={}, _posteriors={})
 
     def shortlist(
         self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
@@ -248,6 +264,17 @@ class LivePredictor:
                 self._expected[key] = float(np.log(values[len(values) // 2]))
             expected.append(self._expected[key])
         return expected
+
+
+def _moved(runs: KernelRuns, log_slower: Mapping[str, float]) -> KernelRuns:
+    """Return a kernel's cells with those of some resources moved, each as if it had run once."""
+    if not any(key[2] in log_slower for key in runs.cells):
+        return runs
+    cells = dict(runs.cells)
+    for key, (_, mean, _, number) in runs.cells.items():
+        if key[2] in log_slower:
+            cells[key] = (1.0, mean + log_slower[key[2]], 0.0, number)
+    return KernelRuns(cells=cells, codes=runs.codes)
 
 
 def _pair(computation: Computation, resource: Resource) -> Key:
