@@ -73,7 +73,7 @@ def main(config: Config) -> int:
     # Fit on all of it and save
     model = recipe.fit(table)
     out = Path(config.out)
-    model.save(out)
+    model.save(out, compact=True)
     (out / "CARD.md").write_text(card(config, data, found))
     print(f"saved: {out}")
 

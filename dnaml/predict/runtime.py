@@ -157,9 +157,12 @@ class RuntimePredictor:
         columns = {level: np.exp(_at_level(log_values, level)) for level in levels}
         return pd.DataFrame(columns, index=pairs.index)
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the predictor as a model folder: JSON, arrays, digests; never a pickle."""
-        save_model(folder, self._fitted())
+    def save(self, folder: str | os.PathLike[str], *, compact: bool = False) -> None:
+        """Write the predictor as a model folder: JSON, arrays, digests; never a pickle.
+
+        A compact folder has half the size and answers alike to about seven digits.
+        """
+        save_model(folder, self._fitted(), compact=compact)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "RuntimePredictor":

@@ -8,7 +8,7 @@ import numpy as np
 from dnaml.core.errors import InputError
 from dnaml.predict.paired.grid import Entity, FloatArray
 from dnaml.predict.paired.layout import Rows
-from dnaml.predict.paired.learned import Learned
+from dnaml.predict.paired.learned import LEAST_SD, SPAN, Learned
 from dnaml.predict.probing import Candidates, Goal
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ def candidates(
             )
         left[chosen] = False
         asked_names.setdefault(entity, set()).update(rows.names(entity)[0][chosen].tolist())
+    if goal is not Goal.LEARN:  # how far a pair may lie from its prediction is what the calibrated interval says
+        log_values, _ = learned.quantiles(rows)
+        sd = (log_values[:, -2] - log_values[:, 1]) / SPAN
+        ratio = sd / np.sqrt(np.maximum(np.diagonal(covariance), LEAST_SD**2))
+        covariance *= np.outer(ratio, ratio)
     known = np.isfinite(price_usd_per_s).any()
     found = Candidates(
         mean=mean,
