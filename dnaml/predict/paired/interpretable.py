@@ -88,7 +88,7 @@ def _numbers(record: dict[str, object], prefix: str) -> dict[str, float]:
 def _resource(name: str, record: dict[str, object]) -> FloatArray:
     numbers = _numbers(record, "r_")
     memory_bytes = numbers.pop("memory_bytes", 0.0)
-    unit, kind = record.get("r_unit_type"), record.get("r_kind")
+    unit, kind = str(record.get("r_unit_type")), str(record.get("r_kind"))
     try:
         resource = Resource(
             id=name,
