@@ -147,12 +147,9 @@ QUICK = {
     "columns of nan and infinity and 1e300",
     "features of odd types",
     "swapped units in a tenth of the rows",
+    "constant target",
 }
-ZERO_ERROR = "a prior that fits without any error divides by it"
-MARKS = {
-    "constant target": [pytest.mark.xfail(reason=ZERO_ERROR)],
-    "runtimes over eighteen orders": [pytest.mark.slow, pytest.mark.xfail(reason=ZERO_ERROR)],
-}
+MARKS = {"constant target": [pytest.mark.xfail(reason="levels between equal quantiles differ by a last bit")]}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +241,7 @@ def test_odd_pairs_are_answered(fitted, pairs):
     [
         math.nan,
         math.inf,
-        pytest.param(-1.0, marks=pytest.mark.xfail(reason="a negative price gives a negative cost")),
+        -1.0,
         "free",
         None,
     ],
@@ -289,7 +286,6 @@ def test_one_pair_at_a_time_gives_the_same_answer(fitted):
         np.testing.assert_allclose(alone, together[row], rtol=1e-9)
 
 
-@pytest.mark.xfail(reason="a category without a value is read as any other category, an absent column as unknown")
 def test_a_column_that_is_absent_and_one_without_a_value_say_the_same(fitted):
     together = fitted.predict(ASKED)[COLUMNS].to_numpy()
     for row in range(len(KNOWN), len(ASKED)):
