@@ -43,10 +43,19 @@ def answers(model: RuntimePredictor, runs: Sequence[Run]) -> tuple[FloatArray, F
     return frame["runtime_s"].to_numpy(float), model.predict_quantiles(frame, levels=QUANTILE_LEVELS).to_numpy(float)
 
 
-def folds_of(runs: Sequence[Run], folds: int, *, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Hold back one drawn fold of the runs after the other; yield its answers by a model that learnt from the rest."""
+def zero_shot(runs: Sequence[Run], resource_id: str, *, seed: int) -> Quality:
+    """Return how a model that learnt from the other resources alone foretells one on which nothing ran."""
+    model = fit([run for run in runs if run.resource.id != resource_id], seed=seed)
+    return judge(model, [run for run in runs if run.resource.id == resource_id])
+
+
+def folds_of(runs: Sequence[Run], folds: int, *, judged: int, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Hold back drawn folds of the runs, one after the other, until so many are `judged`.
+
+    Yields a fold's answers by a model that learnt from all the others.
+    """
     fold = np.random.default_rng(seed + 1).permutation(len(runs)) % folds
-    for held in range(folds):
+    for held in range(min(judged, folds)):
         rest = [run for run, number in zip(runs, fold, strict=True) if number != held]
         yield answers(fit(rest, seed=seed), [run for run, number in zip(runs, fold, strict=True) if number == held])
 

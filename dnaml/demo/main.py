@@ -44,6 +44,7 @@ class Scale:
     members: int = 5
     repeats: int = 2
     folds: int = 4
+    judged_folds: int = 1  # each is a fit of its own
     per_kernel: int = 4
     never_run_share: float = 1 / 3
 
@@ -58,6 +59,8 @@ class Findings:
     runs: list[Run] = field(default_factory=list)
     held_back: learn.Quality | None = None
     never_run: learn.Quality | None = None
+    left_out: str = ""
+    zero_shot: learn.Quality | None = None
     policies: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     ran: dict[str, dict[str, compare.Ran]] = field(default_factory=dict)
     failover: Failover | None = None
@@ -159,14 +162,28 @@ def _collect_and_learn(executor: Executor, findings: Findings, stage: Stage) -> 
     runs = collect.runs_of(executor, futures)
     held = stage.run(
         "learning, a part held back",
-        learn.folds_of(runs, findings.scale.folds, seed=findings.seed),
-        findings.scale.folds,
+        learn.folds_of(runs, findings.scale.folds, judged=findings.scale.judged_folds, seed=findings.seed),
+        findings.scale.judged_folds,
     )
     findings.held_back = learn.quality_of(*(np.concatenate(side) for side in zip(*held, strict=True)))
     stage.console.print(_quality_line("held-back runs", findings.held_back))
     findings.runs = runs
+    _foretell_unknown(findings, stage)
     (model,) = stage.run("learning from all", (learn.fit(runs, seed=findings.seed) for _ in range(1)), 1)
     return model
+
+
+def _foretell_unknown(findings: Findings, stage: Stage) -> None:
+    """Leave one drawn resource out entirely, and judge what its probes and description alone tell of its runs."""
+    drawn = np.random.default_rng(findings.seed + 4).integers(len(findings.resources))
+    findings.left_out = findings.resources[int(drawn)].id
+    (findings.zero_shot,) = stage.run(
+        "learning without one resource",
+        (learn.zero_shot(findings.runs, findings.left_out, seed=findings.seed) for _ in range(1)),
+        1,
+    )
+    what = f"runs on {findings.left_out}, by a model that saw no run on it"
+    stage.console.print(_quality_line(what, findings.zero_shot))
 
 
 def _compare(executor: Executor, findings: Findings, model: RuntimePredictor, stage: Stage) -> None:

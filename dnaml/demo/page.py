@@ -49,6 +49,7 @@ def reached(value: T | None, stage: str) -> T:
 def page_of(findings: "Findings") -> str:
     """Return the report of complete findings; raise InputError when a stage is missing."""
     held_back, never_run = reached(findings.held_back, "held_back"), reached(findings.never_run, "never_run")
+    zero_shot = reached(findings.zero_shot, "zero_shot")
     shown = reached(findings.failover, "failover")
     return page(
         TITLE,
@@ -56,7 +57,7 @@ def page_of(findings: "Findings") -> str:
         section("short", "In short", _in_short(findings, held_back, never_run, shown)),
         section("real", "What is real, what is emulated", *(element("p", s) for s in (EMULATION, PRICE_RULE, CLOCKS))),
         _resources(findings.resources),
-        prediction_section(held_back, never_run),
+        prediction_section(held_back, never_run, zero_shot, findings.left_out),
         policies_section(findings.policies, findings.ran),
         _decision(reached(findings.example, "example")),
         _failover(shown),
@@ -71,8 +72,16 @@ def _in_short(findings: "Findings", held_back: "Quality", never_run: "Quality", 
             *(joined(element("strong", f"{name}: "), verdict(rows)) for name, rows in findings.policies.items()),
             f"Predictions are off by {held_back.mdape:.1f} % in the median on held-back runs, and by"
             f" {never_run.mdape:.1f} % where a computation had never run on the resource.",
+            _of_unknown(reached(findings.zero_shot, "zero_shot"), findings.left_out),
             f"A killed worker was noticed after {shown.detect_s * 1000:.3g} ms; {_losses(shown)}.",
         ]
+    )
+
+
+def _of_unknown(zero_shot: "Quality", left_out: str) -> str:
+    return (
+        f"On a resource on which nothing had run ({left_out}), predictions from its probes and description alone are"
+        f" off by {zero_shot.mdape:.1f} % in the median, with {zero_shot.cover80:.1f} % of runs inside p10-p90."
     )
 
 

@@ -34,10 +34,17 @@ class QualitySummary(TypedDict):
     spearman: Number
 
 
+class ZeroShotSummary(QualitySummary):
+    """Quality on a resource on which nothing had run."""
+
+    resource_id: str
+
+
 class PredictionSummary(QualitySummary):
-    """Quality on held-back runs, and beside it on cells that had never been run."""
+    """Quality on held-back runs, beside it on cells that had never been run, and on a resource left out entirely."""
 
     never_run: QualitySummary
+    zero_shot: ZeroShotSummary
 
 
 class FailoverSummary(TypedDict):
@@ -68,12 +75,20 @@ def summary(findings: "Findings") -> Summary:
     """Return the figures of the demo in the form that `--json` prints; raise InputError when a stage is missing."""
     shown = reached(findings.failover, "failover")
     never_run = _quality(reached(findings.never_run, "never_run"))
+    zero_shot: ZeroShotSummary = {
+        **_quality(reached(findings.zero_shot, "zero_shot")),
+        "resource_id": findings.left_out,
+    }
     return {
         "seed": findings.seed,
         "resources": [
             {"id": r.id, "price_usd_per_h": r.price_usd_per_h, "description": r.description} for r in findings.resources
         ],
-        "prediction": {**_quality(reached(findings.held_back, "held_back")), "never_run": never_run},
+        "prediction": {
+            **_quality(reached(findings.held_back, "held_back")),
+            "never_run": never_run,
+            "zero_shot": zero_shot,
+        },
         "policies": {
             preset: {name: _numbers(row) for name, row in rows.items()} for preset, rows in findings.policies.items()
         },

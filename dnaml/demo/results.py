@@ -17,16 +17,17 @@ Row = Mapping[str, float]
 """what one policy reached, by the names of `--json`"""
 
 
-def prediction_section(held_back: "Quality", never_run: "Quality") -> Html:
+def prediction_section(held_back: "Quality", never_run: "Quality", zero_shot: "Quality", left_out: str) -> Html:
     """Return error, coverage and order of the predictions, with calibration and scatter plots."""
     qualities = {"held-back runs": held_back, "cells never run": never_run}
+    judged = {**qualities, f"{left_out}, on which nothing ran": zero_shot}
     said = (
         "Each held-back run is judged by a model that learnt without it. The cells never run (a cell is one kernel at"
         " one size on one resource) were measured after learning, and are judged by the model that placed the batch."
+        f" The last row is a third model's: it learnt from no run on {left_out} and knows its probes and description."
     )
     rows = [
-        (label, str(q.runs), f"{q.mdape:.1f}", f"{q.cover80:.1f}", f"{q.spearman:.3f}")
-        for label, q in qualities.items()
+        (label, str(q.runs), f"{q.mdape:.1f}", f"{q.cover80:.1f}", f"{q.spearman:.3f}") for label, q in judged.items()
     ]
     header = ("judged on", "runs", "median error (%)", "inside p10-p90 (%)", "Spearman")
     return section(

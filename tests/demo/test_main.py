@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dnaml.core.protocols import Run
 from dnaml.core.resource import Resource
 from dnaml.demo import collect, compare, learn
 from dnaml.demo.kernels import KERNELS
 from dnaml.demo.main import Scale, run
+from dnaml.predict.runtime import RuntimePredictor
+from tests.predict.worlds import world
 
 SMALL = tuple(KERNELS[name] for name in ("hash_sha256", "sort_fp64", "parse_table", "train_mlp"))
 
@@ -32,6 +35,8 @@ def test_the_demo_runs_to_its_end_on_a_small_scale(tmp_path: Path, capsys: pytes
     assert told["failover"]["duplicated"] == 0
     assert told["failover"]["detect_s"] < 5
     assert 0 < told["prediction"]["cover80"] <= 100
+    assert told["prediction"]["zero_shot"]["runs"] > 0
+    assert told["prediction"]["zero_shot"]["mdape"] > 0
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
     assert len(pd.read_parquet(tmp_path / "report" / "runs.parquet")) >= 4 * 3 * 3 * 2
 
@@ -66,3 +71,26 @@ def test_quality_counts_what_lies_between_the_tenth_and_the_ninetieth_percentile
     assert quality.cover80 == pytest.approx(75.0)
     assert quality.mdape == pytest.approx(0.0)
     assert quality.runs == 4
+
+
+def test_a_resource_left_out_is_foretold_by_a_model_that_saw_no_run_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = world(2, kernels=4, resources=4)
+    learnt_from: list[set[str]] = []
+    fit = learn.fit
+
+    def watched(runs: list[Run], *, seed: int) -> RuntimePredictor:
+        learnt_from.append({run.resource.id for run in runs})
+        return fit(runs, seed=seed)
+
+    monkeypatch.setattr(learn, "fit", watched)
+    quality = learn.zero_shot(simulated.runs, "r1", seed=0)
+    assert learnt_from == [{"r0", "r2", "r3"}]
+    assert quality.runs == sum(run.resource.id == "r1" for run in simulated.runs)
+    assert np.isfinite([quality.mdape, quality.cover80, quality.spearman]).all()
+
+
+def test_no_more_folds_are_fitted_than_are_judged() -> None:
+    simulated = world(2, kernels=2, resources=3, repeats=1)
+    folds = list(learn.folds_of(simulated.runs, 4, judged=1, seed=0))
+    assert len(folds) == 1
+    assert len(folds[0][0]) == pytest.approx(len(simulated.runs) / 4, abs=1)

@@ -126,6 +126,8 @@ def simulated() -> Findings:
         runs=[Run(computation=kernel, resource=each, runtime_s=0.1, at_s=1.0) for each in members],
         held_back=quality(60, 1),
         never_run=quality(120, 2),
+        left_out="matrix",
+        zero_shot=quality(30, 3),
         policies={preset: dict(figures) for preset in PRESETS},
         ran=made,
         failover=Failover(
@@ -241,6 +243,12 @@ def test_the_verdict_compares_with_best_mean_and_oracle(written: Path) -> None:
     assert f"{1.31 / mean:.2f} × their mean and {1.31 / 1.24:.2f} × the oracle's" in words
 
 
+def test_the_page_says_how_a_resource_on_which_nothing_ran_was_foretold(written: Path) -> None:
+    words = "".join(read(written / "index.html")[1].words)
+    assert "On a resource on which nothing had run (matrix)" in words
+    assert "matrix, on which nothing ran" in words
+
+
 def test_a_policy_that_ran_once_for_all_presets_is_named(written: Path) -> None:
     words = "".join(read(written / "index.html")[1].words)
     assert "so one run of a pass serves all: random." in words
@@ -260,6 +268,7 @@ def test_the_summary_on_disk_is_what_json_prints_and_holds_every_promised_key(
     assert stored == summary(findings)
     assert {"resources", "prediction", "policies", "failover"} <= stored.keys()
     assert {"mdape", "cover80", "spearman"} <= stored["prediction"].keys()
+    assert stored["prediction"]["zero_shot"].items() >= {"resource_id": "matrix", "runs": 30, "mdape": 9.9}.items()
     assert set(stored["policies"]) == set(PRESETS)
     for rows in stored["policies"].values():
         assert set(rows) == set(POLICIES)
