@@ -22,7 +22,7 @@ RUNS = pd.DataFrame(
         "r_power_w": [300.0, np.nan, 300.0],
         "r_fp32_flop_per_s": [1e13, 1e11, 1e13],
         "c_kernel": ["dgemm", "dgemm", "sort"],
-        "c_flop": [1e9, 1e9, np.nan],
+        "c_fp64_flop": [1e9, 1e9, np.nan],
         "s_n": [10.0, 10.0, 20.0],
     }
 )
@@ -43,8 +43,9 @@ def test_resources_are_described_as_core_resources_are():
 
 def test_computations_are_described_as_core_computations_are():
     found = Described.of(RUNS, Entity.COMPUTATION)
-    same = Computation(id="f", kernel="dgemm", demand={"flop": 1e9}, size={"n": 10.0})
+    same = Computation(id="f", kernel="dgemm", demand={"fp64_flop": 1e9}, size={"n": 10.0})
     np.testing.assert_array_equal(raw(found.computation("f")), raw(computation_dna(same)))
+    assert np.isfinite(raw(found.computation("f"))).any()
     bare = Described.of(RUNS[["resource_id", "computation_id"]], Entity.COMPUTATION)
     np.testing.assert_array_equal(raw(bare.computation("g")), raw(computation_dna(Computation(id="g", kernel="g"))))
 
@@ -79,7 +80,7 @@ def test_a_description_that_cannot_be_describes_nothing_or_less_but_never_fails(
 
 
 def test_a_negative_demand_describes_nothing():
-    found = Described.of(RUNS.assign(c_flop=-1.0), Entity.COMPUTATION)
+    found = Described.of(RUNS.assign(c_fp64_flop=-1.0), Entity.COMPUTATION)
     assert np.isnan(found.raw).all()
 
 
