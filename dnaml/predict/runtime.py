@@ -154,8 +154,10 @@ class RuntimePredictor:
         if not levels or not all(0 < level < 1 for level in levels):
             raise InputError(f"levels must be inside (0, 1), got {tuple(levels)}")
         log_values, _ = self._log_quantiles(pairs)
-        columns = {level: np.exp(_at_level(log_values, level)) for level in levels}
-        return pd.DataFrame(columns, index=pairs.index)
+        rising = sorted(levels)
+        found = np.maximum.accumulate([np.exp(_at_level(log_values, level)) for level in rising])
+        by_level = dict(zip(rising, found, strict=True))
+        return pd.DataFrame({level: by_level[level] for level in levels}, index=pairs.index)
 
     def save(self, folder: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the predictor as a model folder: JSON, arrays, digests; never a pickle.
@@ -325,14 +327,14 @@ def _updated(state: _State, table: RunTable) -> _State:
 
 
 def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
-    """Return the rows that tell a runtime, and the count of the others by reason."""
+    """Return the rows that tell a runtime, in an order of their own, and the count of the others by reason."""
     reasons = dict(table.reasons())
     frame = table.frame
     for name in ("failed", "censored"):
         if len(frame) and frame[name].any():
             reasons[name] = int(frame[name].sum())
             frame = frame[~frame[name]]
-    return frame.reset_index(drop=True), reasons
+    return frame.sort_values(["resource_id", "computation_id", "runtime_s"], ignore_index=True), reasons
 
 
 def _ordered(rows: design.Design) -> design.Design:
@@ -368,5 +370,6 @@ def _at_level(log_values: FloatArray, level: float) -> FloatArray:
     score = NormalDist().inv_cdf(level)
     right = int(np.clip(np.searchsorted(NORMAL, score), 1, len(NORMAL) - 1))
     weight = (score - NORMAL[right - 1]) / (NORMAL[right] - NORMAL[right - 1])
-    between: FloatArray = (1 - weight) * log_values[:, right - 1] + weight * log_values[:, right]
+    left = log_values[:, right - 1]
+    between: FloatArray = left + weight * (log_values[:, right] - left)
     return between

@@ -169,9 +169,6 @@ def test_without_runs_a_bound_or_the_specs_answer_and_the_first_runs_are_fitted(
     assert model.update(FRAME.iloc[:3]).predict(asked)["path"].str.startswith("blend/").all()
 
 
-ONE_GROUP = "one group for all of a side leaves a fold nothing to learn from"
-
-
 @pytest.mark.parametrize(
     "frame",
     [
@@ -188,7 +185,7 @@ ONE_GROUP = "one group for all of a side leaves a fold nothing to learn from"
         SMALL[["resource_id", "computation_id", "runtime_s"]],
         SMALL.assign(r_kind=[["gpu"]] * len(SMALL), r_unit_type=[{"x": 1}] * len(SMALL)),
         SMALL.assign(group=np.nan),
-        pytest.param(SMALL.assign(group="all"), marks=pytest.mark.xfail(reason=ONE_GROUP)),
+        SMALL.assign(group="all"),
         SMALL.assign(group=SMALL["resource_id"]),
     ],
     ids=["one row", "one resource", "one computation", "constant", "duplicates", "all censored", "void columns",

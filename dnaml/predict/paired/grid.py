@@ -160,7 +160,7 @@ class Task:
 
     Shapes: y [K] ln seconds; item [K+Q] places in the grid, -1 for an item never seen; item_x [K+Q, Fi];
     scale_out [K+Q]; entity_x [Fe]; telemetry [T], the mean over the probes, 0 where unknown; runs [K] behind each probe
-    (empty: one each).
+    (empty: one each); own [Q, 2], the mean y and the number of runs of each pair asked about (empty: none ran).
     """
 
     y: FloatArray
@@ -170,6 +170,7 @@ class Task:
     entity_x: FloatArray
     telemetry: FloatArray
     runs: FloatArray = field(default_factory=lambda: np.zeros(0))
+    own: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def probes(self) -> int:

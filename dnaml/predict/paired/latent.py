@@ -168,7 +168,7 @@ def given_probes(
         left_out = (target - basis @ mean) / free
         if not last:
             break
-        deviation = np.abs(left_out) / np.sqrt(1.0 / weight + leverage / free)
+        deviation = np.abs(left_out) / np.sqrt(variance + leverage / free)
         weight = np.where(deviation > SUSPECT, 0.5 * (SUSPECT / np.maximum(deviation, SUSPECT)) ** 2, 1.0) / variance
     return Found(mean=mean, covariance=covariance, left_out=left_out)
 

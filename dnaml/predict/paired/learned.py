@@ -85,10 +85,9 @@ class Learned:
 
     def _with_own_runs(self, task: Task, log_values: FloatArray) -> FloatArray:
         """Return the quantiles [Q, L], of pairs that ran before drawn to their own runs as exact Gaussians would be."""
-        measured = dict(zip(task.item[: task.probes].tolist(), zip(task.y, task.runs, strict=True), strict=True))
-        place = [i for i, item in enumerate(task.item[task.probes :].tolist()) if item >= 0 and item in measured]
-        if place:
-            y, runs = np.array([measured[item] for item in task.item[task.probes :][place].tolist()]).T
+        place = np.flatnonzero(task.own[:, 1] > 0)
+        if len(place):
+            y, runs = task.own[place].T
             guess = 1.0 / np.maximum((log_values[place, -2] - log_values[place, 1]) / SPAN, LEAST_SD) ** 2
             own = runs / self.repeat_sd**2
             median = (guess * log_values[place, len(LEVELS) // 2] + own * y) / (guess + own)
@@ -153,6 +152,7 @@ class Learned:
                     entity_x=entity_x[asked[0]] if own is None else own,
                     telemetry=probes.telemetry,
                     runs=probes.runs,
+                    own=np.array([probes.pairs.get(name, (0.0, 0.0)) for name in items[asked].tolist()]),
                 ),
             )
 
@@ -169,7 +169,7 @@ class Learned:
         if place >= 0:
             telemetry = np.concatenate([grid.telemetry[place, cells], telemetry])
         label = np.concatenate([np.array(list(grid.items.index), dtype=object)[cells], item_names.astype(object)])
-        _, first, inverse = np.unique(label.astype(str), return_index=True, return_inverse=True)
+        names, first, inverse = np.unique(label.astype(str), return_index=True, return_inverse=True)
         count = np.bincount(inverse).astype(np.float64)
         y = means(inverse, np.concatenate([grid.y[place, cells], runs.y])[:, None])[:, 0]
         last = np.sort(np.argsort(first, kind="stable")[-MOST_PROBES:])
@@ -177,6 +177,7 @@ class Learned:
         return _Probes(
             y=y[last],
             runs=count[last],
+            pairs=dict(zip(names[last].tolist(), zip(y[last], count[last], strict=True), strict=True)),
             item=np.concatenate([cells, code])[chosen],
             item_x=np.concatenate([grid.items.x[cells], grid.items.scale(item_raw)])[chosen],
             scale_out=np.concatenate([grid.scale_out[cells], runs.item_scale_out(entity)])[chosen],
@@ -189,10 +190,14 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Probes:
-    """What is known of one entity, in the arrays of a `Task`; entity_x is None where nothing ran since the fit."""
+    """What is known of one entity, in the arrays of a `Task`; entity_x is None where nothing ran since the fit.
+
+    `pairs` holds the mean ln seconds and the number of runs with each item, by its name.
+    """
 
     y: FloatArray
     runs: FloatArray
+    pairs: dict[str, tuple[float, float]]
     item: IntArray
     item_x: FloatArray
     scale_out: FloatArray

@@ -53,7 +53,7 @@ def folds_of(grid: Grid, *, seed: int = 0) -> list[Fold]:
     if members < FEWEST_ENTITIES:
         return []
     label = grid.group
-    if len(np.unique(label)) == members:
+    if len(np.unique(label)) in (1, members):  # no groups, or one that would leave nothing to learn from
         label = np.zeros(members, dtype=np.int64)
         for number, group in enumerate(groups_of(grid.entities.x)):
             label[group] = number

@@ -80,7 +80,6 @@ def test_a_new_pair_of_known_sides_that_ran_is_drawn_to_its_runs():
     assert abs(medians(learned().updated(slow), other)[0] - medians(learned(), other)[0]) < 0.1
 
 
-@pytest.mark.xfail(reason="a run on an item that training did not hold is not recognised when the same pair is asked")
 def test_a_pair_of_new_sides_that_ran_often_is_told_as_it_ran():
     pair = pairs(("new", "fresh"))
     warm = learned().updated(pd.concat([pair.assign(runtime_s=100.0)] * 20))

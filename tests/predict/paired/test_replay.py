@@ -55,7 +55,6 @@ def test_named_groups_are_held_out_together():
             assert len(set(fold.entities[whole.group == group].tolist())) == 1
 
 
-@pytest.mark.xfail(reason="one group for all leaves a fold nothing to learn from")
 def test_one_group_for_all_still_leaves_something_to_learn_from():
     assert all(fold.entities.any() for fold in folds_of(replace(grid(5, 10), group=np.zeros(5, dtype=int))))
 
