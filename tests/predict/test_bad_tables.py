@@ -300,6 +300,6 @@ def test_an_update_in_two_parts_or_another_order_comes_to_the_same(fitted):
 
 
 @pytest.mark.slow
-def test_a_second_fit_forgets_the_first():
+def test_a_second_fit_forgets_the_first(fitted):
     model = dnaml.RuntimePredictor(seed=0).fit(GOOD.iloc[:4].assign(runtime_s=1e5))
     np.testing.assert_allclose(model.fit(GOOD).predict(ASKED)[COLUMNS], fitted.predict(ASKED)[COLUMNS], rtol=1e-9)
