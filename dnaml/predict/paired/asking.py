@@ -7,7 +7,6 @@ import numpy as np
 
 from dnaml.core.errors import InputError
 from dnaml.predict.paired.grid import Entity, FloatArray
-from dnaml.predict.paired.layout import Rows
 from dnaml.predict.paired.learned import LEAST_SD, SPAN, Learned
 from dnaml.predict.probing import Candidates, Goal
 
@@ -53,15 +52,20 @@ def candidates(
         noise=np.maximum(noise, learned.repeat_sd**2),
         price_usd_per_s=price_usd_per_s if known else None,
     )
-    return found, _best(learned.fresh, asked_names, prices if goal is Goal.CHEAPEST else None)
+    values = [
+        value for entity, names in asked_names.items() for value in _measured(learned, entity, names, goal, prices)
+    ]
+    return found, min(values, default=None)
 
 
-def _best(fresh: Rows, names: Mapping[Entity, set[str]], prices: Mapping[str, float] | None) -> float | None:
+def _measured(
+    learned: Learned, entity: Entity, names: set[str], goal: Goal, prices: Mapping[str, float]
+) -> list[float]:
+    """Return the seconds, or the USD, of every pair of these entities that ran."""
     values = []
-    for entity, wanted in names.items():
-        mine = np.isin(fresh.names(entity)[0], list(wanted))
-        seconds = np.exp(fresh.y[mine])
-        per_s = [1.0 if prices is None else prices.get(name, np.nan) for name in fresh.resource[mine].tolist()]
-        values.extend((seconds * np.array(per_s)).tolist())
-    known = [value for value in values if np.isfinite(value)]
-    return min(known) if known else None
+    for name in sorted(names):
+        for item, (y, _) in learned.measured(entity, name).items():
+            resource = name if entity is Entity.RESOURCE else item
+            value = float(np.exp(y)) * (prices.get(resource, np.nan) if goal is Goal.CHEAPEST else 1.0)
+            values.append(value)
+    return [value for value in values if np.isfinite(value)]

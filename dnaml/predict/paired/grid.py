@@ -117,7 +117,8 @@ class Grid:
     """The measured matrix. Shapes: y [E, I] ln seconds (NaN where nothing ran), telemetry [E, I, T], group [E].
 
     Telemetry is standardised (see `Surprise`), 0 where unknown. `group` numbers what is held out together. `scale_out`
-    [I] is how many machines (or cores) an item has, NaN where it says none.
+    [I] is how many machines (or cores) an item has, NaN where it says none. `runs` [E, I] stand behind each cell
+    (empty: one each).
     """
 
     entities: Members
@@ -127,6 +128,7 @@ class Grid:
     surprise: "Surprise"
     group: IntArray
     scale_out: FloatArray
+    runs: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def known(self) -> BoolArray:
@@ -151,6 +153,7 @@ class Grid:
             surprise=Surprise(centre=self.surprise.centre[kept], spread=self.surprise.spread),
             group=self.group,
             scale_out=self.scale_out[kept],
+            runs=self.runs[:, kept] if self.runs.size else self.runs,
         )
 
 

@@ -150,6 +150,7 @@ def grid_of(rows: Rows, entity: Entity) -> Grid:
         surprise=surprise,
         group=_groups(e, rows.group, len(entities)),
         scale_out=means(i, rows.item_scale_out(entity)[:, None])[:, 0],
+        runs=np.bincount(cell, minlength=y.size).reshape(shape).astype(np.float64),
     )
 
 

@@ -23,7 +23,8 @@ SHOWN = (0, 1, 3, 10)  # numbers of probes whose weights are told
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Learned:
-    """The fitted directions by the value of their `Entity`, and the runs that came after the fit.
+    """The fitted directions by the value of their `Entity`, and the runs that no grid's entities hold: those that came
+    after the fit, and in a large table those of members that its grids leave out.
 
     `repeat_sd` is that of ln seconds between runs of one pair.
     """
@@ -43,8 +44,15 @@ class Learned:
         directions = {name: direction for name, direction in fitted.items() if direction is not None}
         if not directions:
             return None
+        held = np.ones(len(rows), dtype=np.bool_)
+        for name, direction in directions.items():
+            held &= direction.grid.entities.codes(rows.names(Entity(name))[0]) >= 0
         return cls(
-            layout=layout, directions=directions, fresh=rows[:0], fitted_runs=len(rows), repeat_sd=repeat_sd(rows)
+            layout=layout,
+            directions=directions,
+            fresh=rows[~held],
+            fitted_runs=int(held.sum()),
+            repeat_sd=repeat_sd(rows),
         )
 
     def updated(self, frame: "pd.DataFrame") -> "Learned":
@@ -156,6 +164,10 @@ class Learned:
                 ),
             )
 
+    def measured(self, entity: Entity, name: str) -> Mapping[str, tuple[float, float]]:
+        """Return the mean ln seconds and the number of runs of one entity with each item, by the item's name."""
+        return self._probes(entity, name).pairs
+
     def _probes(self, entity: Entity, name: str) -> "_Probes":
         """Return what is known of an entity: its training cells and its runs since, one probe per item."""
         grid = self.directions[entity.value].grid
@@ -170,14 +182,17 @@ class Learned:
             telemetry = np.concatenate([grid.telemetry[place, cells], telemetry])
         label = np.concatenate([np.array(list(grid.items.index), dtype=object)[cells], item_names.astype(object)])
         names, first, inverse = np.unique(label.astype(str), return_index=True, return_inverse=True)
-        count = np.bincount(inverse).astype(np.float64)
-        y = means(inverse, np.concatenate([grid.y[place, cells], runs.y])[:, None])[:, 0]
+        times = grid.runs[place, cells] if grid.runs.size else np.ones(len(cells))
+        times = np.concatenate([times, np.ones(len(runs))])
+        told = times * np.concatenate([grid.y[place, cells], runs.y])
+        count, total = (np.asarray(np.bincount(inverse, weights=w), dtype=np.float64) for w in (times, told))
+        y = total / count
         last = np.sort(np.argsort(first, kind="stable")[-MOST_PROBES:])
         chosen = first[last]
         return _Probes(
             y=y[last],
             runs=count[last],
-            pairs=dict(zip(names[last].tolist(), zip(y[last], count[last], strict=True), strict=True)),
+            pairs=dict(zip(names.tolist(), zip(y, count, strict=True), strict=True)),
             item=np.concatenate([cells, code])[chosen],
             item_x=np.concatenate([grid.items.x[cells], grid.items.scale(item_raw)])[chosen],
             scale_out=np.concatenate([grid.scale_out[cells], runs.item_scale_out(entity)])[chosen],

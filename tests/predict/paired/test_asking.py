@@ -63,3 +63,13 @@ def test_no_pairs_are_no_candidates():
     found, best = candidates(learned(), PAIRS.iloc[:0], np.zeros(0), {}, Goal.LEARN)
     assert len(found.mean) == 0
     assert best is None
+
+
+def test_the_best_value_of_an_entity_that_training_held_is_that_of_its_training_runs():
+    ran = FRAME[FRAME["computation_id"] == "c0"]
+    asked = ran.drop(columns="runtime_s")
+    prices = {name: 1.0 + place for place, name in enumerate(sorted(ran["resource_id"]))}
+    _, best_s = candidates(learned(), asked, np.full(len(asked), np.nan), {}, Goal.FASTEST)
+    assert best_s == pytest.approx(ran["runtime_s"].min())
+    _, best_usd = candidates(learned(), asked, np.full(len(asked), np.nan), prices, Goal.CHEAPEST)
+    assert best_usd == pytest.approx((ran["runtime_s"] * ran["resource_id"].map(prices)).min())

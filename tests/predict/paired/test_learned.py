@@ -86,7 +86,6 @@ def test_a_pair_of_new_sides_that_ran_often_is_told_as_it_ran():
     assert np.exp(medians(warm, pair)[0]) == pytest.approx(100.0, rel=0.15)
 
 
-@pytest.mark.xfail(reason="runs of a resource that the grid leaves out are not told to either direction")
 def test_a_resource_beyond_the_largest_grid_is_still_known_by_its_runs(monkeypatch):
     monkeypatch.setattr(layout, "MOST_ENTITIES", 4)
     plain = HIDDEN[["resource_id", "computation_id", "runtime_s"]]
@@ -183,3 +182,13 @@ def test_weights_are_told_by_direction_and_number_of_probes():
     assert set(learned().weights) == {f"{side}/{n}" for side in ("resource", "computation") for n in SHOWN}
     for shares in learned().weights.values():
         assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_a_pair_that_ran_often_in_training_is_moved_little_by_one_more_run():
+    often = pd.concat([FRAME] * 10, ignore_index=True)
+    pair = FRAME.iloc[[0]]
+    name, other = pair["resource_id"].iloc[0], pair["computation_id"].iloc[0]
+    warm = Learned.fit(often).updated(pair.assign(runtime_s=pair["runtime_s"] * 100))
+    y, runs = warm.measured(Entity.RESOURCE, name)[other]
+    assert runs == 11
+    assert y == pytest.approx(np.log(pair["runtime_s"].iloc[0]) + np.log(100) / 11, abs=1e-6)
