@@ -53,9 +53,22 @@ def check_move(attempt_id: str, old: AttemptState, new: AttemptState) -> Attempt
     return new
 
 
+class Cause(Enum):
+    """Classifies the end of an attempt that did not end by itself."""
+
+    OUT_OF_MEMORY = "out_of_memory"  # it, not its resource, was too large: the next try needs more
+    DIED = "died"  # its process ended without a word
+    SILENT = "silent"  # no heartbeat: frozen or cut off
+    OVERRAN = "overran"  # it used more than it was allowed
+    INTERRUPTED = "interrupted"  # its resource was taken away
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Says that a job (or its `share` in (0, 1], or its copy number `replica`) runs on a resource."""
+    """Says that a job (or its `share` in (0, 1], or its copy number `replica`) runs on a resource.
+
+    A share is the contiguous slice [`start`, `start` + `share`) of a divisible job: part number `part` of `parts`.
+    """
 
     job_id: str
     resource_id: str
@@ -63,6 +76,9 @@ class Placement:
     share: float = 1.0
     replica: int = 0
     checkpoint_every_s: float | None = None
+    part: int = 0
+    parts: int = 1
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

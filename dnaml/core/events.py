@@ -7,7 +7,7 @@ that never runs backwards within one run of the engine.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, Placement, Stored, Usage
+from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint, JobState, Placement, Stored, Usage
 from dnaml.core.plan import Decision
 from dnaml.core.resource import Resource, ResourceState
 from dnaml.core.work import Computation, Job, Objective
@@ -76,6 +76,25 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateRequested:
+    """Asks that a running job go on elsewhere; without `resource_id` the policy chooses where."""
+
+    at_s: float
+    job_id: str
+    resource_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptionNotice:
+    """Says that a resource will be taken away at `gone_at_s`: a spot notice, a drain, a maintenance window."""
+
+    at_s: float
+    resource_id: str
+    gone_at_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
     """Says that a worker began an attempt, where and for whom: a replay needs no plan to know.
 
@@ -93,13 +112,25 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptProgressed:
+    """Says how far a running attempt is (`progress` in [0, 1]) after `used_s` seconds of its own clock."""
+
+    at_s: float
+    attempt_id: str
+    epoch: int
+    progress: float
+    used_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSealed:
-    """Says that an attempt's checkpoint is complete and durable."""
+    """Says that an attempt's checkpoint is complete and durable; writing it took `write_s` seconds."""
 
     at_s: float
     attempt_id: str
     epoch: int
     checkpoint: Checkpoint
+    write_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +138,8 @@ class AttemptEnded:
     """Says how an attempt ended; `outcome` is DONE, FAILED, LOST, STOPPED or CANCELLED.
 
     `result` is where the engine keeps the outcome of the attempt (None where the backend keeps none); `log` are the
-    first and last byte of its output; `began` is False when its worker died or was told off before it began.
+    first and last byte of its output; `began` is False when its worker died or was told off before it began; `cause`
+    classifies an end that was not its own.
     """
 
     at_s: float
@@ -119,6 +151,7 @@ class AttemptEnded:
     result: Stored | None = None
     log: tuple[int, int] | None = None
     began: bool = True
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +184,10 @@ Event = (
     | ResourceRefreshed
     | Submitted
     | CancelRequested
+    | MigrateRequested
+    | InterruptionNotice
     | AttemptStarted
+    | AttemptProgressed
     | CheckpointSealed
     | AttemptEnded
     | ModelChanged
@@ -162,13 +198,17 @@ Event = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempt:
-    """Asks the backend to run an attempt, from `checkpoint` if there is one."""
+    """Asks the backend to run an attempt, from `checkpoint` if there is one.
+
+    It is ended by force, its whole process tree, once it used `kill_after_s` seconds.
+    """
 
     attempt: Attempt
     job: Job
     computation: Computation
     checkpoint: Checkpoint | None
     decision: Decision
+    kill_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +221,26 @@ class StopAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealCheckpoint:
+    """Asks that a running attempt write a checkpoint at its next `save`, due or not, and go on."""
+
+    attempt_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndJob:
-    """Says that a job is over: the one moment in which its result (or error) reaches the user."""
+    """Says that a job is over: the one moment in which its result (or error) reaches the user.
+
+    `parts` are the results of a split job in order, and then `result` is None.
+    """
 
     job_id: str
     state: JobState
     attempt_id: str | None
     error: str | None
     result: Stored | None
+    parts: tuple[Stored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,4 +251,4 @@ class Explain:
     reason: str
 
 
-Command = StartAttempt | StopAttempt | EndJob | Explain
+Command = StartAttempt | StopAttempt | SealCheckpoint | EndJob | Explain

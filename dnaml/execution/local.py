@@ -188,7 +188,7 @@ class LocalBackend:
                 elif isinstance(command, EndJob):
                     self._listener.ended(command)
                     self._discard_checkpoints(command.job_id)
-                else:
+                elif isinstance(command, Explain):
                     self._listener.explained(command)
             for worker in self._unflushed.values():
                 worker.flush()
