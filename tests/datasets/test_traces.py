@@ -114,6 +114,9 @@ def test_packing_problems_are_read():
     assert (len(nodes.names), int(nodes.gpus.sum())) == (1523, 6212)
     assert len(pods.names) == len(pods.models) > 8000
     assert any(packing.openb(DATA / "openb", "gpuspec33")[1].models)
+    plain = packing.openb(DATA / "openb", "multigpu20")[1]
+    assert not any(plain.models)
+    assert np.isnan(plain.arrived_s).all()
     nodes, tasks = packing.large(DATA / "large")
     assert (len(nodes.names), len(tasks.names)) == (15_230, 100_000)
     assert len(packing.spot_nodes(DATA / "large").names) == 4278

@@ -107,12 +107,13 @@ def _nodes(rows: "pd.DataFrame") -> Nodes:
 
 
 def _requests(rows: "pd.DataFrame", name: str, arrival: str) -> Requests:
-    ended = rows["deletion_time"].to_numpy(float) if "deletion_time" in rows else np.full(len(rows), np.nan)
-    wanted = rows["gpu_spec"].astype("string").fillna("").astype(str)
+    """Return the requests of a table; times that it does not hold are NaN, and without `gpu_spec` any model will do."""
+    unknown = np.full(len(rows), np.nan)
+    wanted = rows["gpu_spec"].astype("string").fillna("").astype(str) if "gpu_spec" in rows else [""] * len(rows)
     return Requests(
         names=tuple(rows[name].astype(str)),
-        arrived_s=rows[arrival].to_numpy(float),
-        ended_s=ended,
+        arrived_s=rows[arrival].to_numpy(float) if arrival in rows else unknown,
+        ended_s=rows["deletion_time"].to_numpy(float) if "deletion_time" in rows else unknown,
         cpu_milli=rows["cpu_milli"].to_numpy(np.int64),
         memory_bytes=rows["memory_mib"].to_numpy(np.int64) * _MIB,
         gpus=rows["num_gpu"].to_numpy(np.int64),
