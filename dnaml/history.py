@@ -128,6 +128,17 @@ class History:
             raise NotFoundError(f"job {job_id} has no decision yet: it was never placed")
         return newest
 
+    def decisions(self) -> Iterator[Decision]:
+        """Yield every decision in the order of the starts it led to; one the journal knows no job of is left out."""
+        log = BlobLog(self.state.blobs, "decisions")
+        try:
+            for _, body in log.frames():
+                decision = _read_decision(body)
+                if decision.job_id in self.jobs:
+                    yield decision
+        finally:
+            log.close()
+
     def payload(self, job_id: str) -> messages.Payload:
         """Return what a job brought at submission."""
         log = BlobLog(self.state.blobs, "payloads")
