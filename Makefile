@@ -26,7 +26,7 @@ export MKL_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: help setup demo test check unit soak bench train serve notebooks clean
+.PHONY: help setup demo test check unit soak bench train serve notebooks docs clean
 
 help:  ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -72,8 +72,10 @@ serve: $(STAMP)  ## the scheduler service with its web page
 
 notebooks: $(STAMP)  ## run every notebook
 	@ls notebooks/*.ipynb >/dev/null 2>&1 || { echo "make notebooks: there are no notebooks in this version" >&2; exit 1; }
-	@$(PIP) install --quiet --constraint constraints.txt --editable ".[notebooks]"
 	@$(PY) -m pytest --nbmake notebooks $(ARGS)
+
+docs: $(STAMP)  ## build the pages of docs/ into site/
+	@$(PY) -m mkdocs build --strict $(ARGS)
 
 clean:  ## remove .venv and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* *.egg-info build
