@@ -27,6 +27,15 @@ class Op(Enum):
     AT_LEAST = ">="  # larger is better
 
 
+def keeps(value: float | None, op: Op, bar: float | None) -> bool:
+    """Tell whether a value was measured and lies on the right side of its bar, if it has one."""
+    if value is None or value != value:
+        return False
+    if bar is None:
+        return True
+    return value <= bar if op is Op.AT_MOST else value >= bar
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One figure. `id` is that of the claim, with a dot where it has several figures; `bar` is the one asked, never a
@@ -46,11 +55,7 @@ class Row:
     @property
     def passes(self) -> bool:
         """Tell whether the value was measured and lies on the right side of its bar, if it has one."""
-        if self.value is None or self.value != self.value:
-            return False
-        if self.bar is None:
-            return True
-        return self.value <= self.bar if self.op is Op.AT_MOST else self.value >= self.bar
+        return keeps(self.value, self.op, self.bar)
 
     def as_json(self) -> dict[str, Any]:
         """Return the row with the keys of the one form."""

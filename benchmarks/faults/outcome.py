@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Op
+from benchmarks.report import Op, keeps
 
 
 class Tier(Enum):
@@ -33,11 +33,7 @@ class Bar:
     @property
     def holds(self) -> bool:
         """Tell whether the figure was measured and keeps its bar."""
-        if self.value is None or self.value != self.value:
-            return False
-        if self.bar is None:
-            return True
-        return self.value <= self.bar if self.op is Op.AT_MOST else self.value >= self.bar
+        return keeps(self.value, self.op, self.bar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
