@@ -1,8 +1,9 @@
 """`dnaml explain ID`: the table behind a placement: every candidate's time, cost and risk, and why it lost."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dnaml.answers.decisions import decision_value as decision_value
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
 from dnaml.cli.verbs import JobId, alone, verb
@@ -29,37 +30,6 @@ def explain(screen: Screen, job_id: JobId) -> None:
         f"policy {decision.policy}, predicted by {decision.path}, decided {amounts.moment(decision.at_s)}",
         price_line([dates.get(one) for one in decision.resource_ids]),
     )
-
-
-def decision_value(decision: "Decision") -> dict[str, Any]:  # JSON values
-    """Return a decision as one JSON object with a list of candidates, best first."""
-    from dnaml.futures import reasons
-
-    columns = zip(
-        decision.resource_ids,
-        decision.runtime_p10_s,
-        decision.runtime_p50_s,
-        decision.runtime_p90_s,
-        decision.wait_s,
-        decision.cost_usd,
-        decision.risk,
-        decision.score,
-        reasons(decision),
-        strict=True,
-    )
-    names = ("resource_id", "runtime_p10_s", "runtime_p50_s", "runtime_p90_s", "wait_s", "cost_usd", "risk", "score")
-    rows = [dict(zip((*names, "why"), row, strict=True)) for row in columns]
-    for row in rows:
-        row["chosen"] = row["resource_id"] == decision.chosen
-    return {
-        "job_id": decision.job_id,
-        "attempt_id": decision.attempt_id,
-        "at_s": decision.at_s,
-        "policy": decision.policy,
-        "predicted_by": decision.path,
-        "chosen": decision.chosen,
-        "candidates": sorted(rows, key=lambda row: row["score"]),
-    }
 
 
 def decision_table(decision: "Decision") -> "Table":

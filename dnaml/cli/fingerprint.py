@@ -29,7 +29,7 @@ def fingerprint(
     save: Annotated[bool, typer.Option("--save/--no-save", help="Keep it for later predictions.")] = True,
 ) -> int:
     """Measure what a job demands; exit code 1 if the pilot failed, what it told is shown all the same."""
-    from dnaml.cli.demands import keep_demand
+    from dnaml.answers.demands import keep_demand
     from dnaml.cli.work import prepare
     from dnaml.execution.fingerprint.pilot import Outcome
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dnaml.answers.predictors import predictor_of as predictor_of
 from dnaml.cli.work import Work
 from dnaml.core.attempt import Placement
 from dnaml.core.plan import Decision, Problem
-from dnaml.core.protocols import Predictor
 from dnaml.core.resource import Resource
 
 if TYPE_CHECKING:
@@ -54,13 +54,3 @@ def outlook(work: Work, resources: Sequence[Resource], state: "Path") -> Outlook
     placement = plan.placements[0] if placed else Placement(job_id=job.id, resource_id="")
     decision = agenda.decision(placement, f"{job.id}.1", at_s)
     return Outlook(decision=decision, placed=placed, reason=plan.unplaced.get(job.id, ""))
-
-
-def predictor_of(state: "Path") -> Predictor:
-    """Return the predictor that knows every run of a state folder."""
-    from dnaml.history import History
-    from dnaml.predict.placing import LivePredictor
-
-    if not (state / "journal.sqlite").exists():
-        return LivePredictor()
-    return LivePredictor().updated(History.read(state).runs())

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from dnaml.answers.pool import keep as keep
+from dnaml.answers.pool import known_resources as known_resources
+from dnaml.answers.pool import replace_all as replace_all
 from dnaml.cli.screen import Screen
-from dnaml.core.errors import InputError, StateFolderError
+from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource, Site
 
 
@@ -23,16 +25,6 @@ def measured(screen: Screen, target: Resource) -> Resource:
         return profile_resource(target)
 
 
-def known_resources(state: Path) -> tuple[Resource, ...]:
-    """Return the resources that were declared or probed before, none if there are none."""
-    path = state / "resources.toml"
-    if not path.exists():
-        return ()
-    from dnaml.telemetry.declared import read_resources
-
-    return tuple(read_resources(path))
-
-
 def resources_or_this_machine(screen: Screen) -> tuple[Resource, ...]:
     """Return the known resources; where there are none this machine, measured now (and not yet kept)."""
     return known_resources(screen.state) or (measured(screen, this_machine()),)
@@ -45,21 +37,3 @@ def drivable(resources: Sequence[Resource]) -> tuple[Resource, ...]:
         names = ", ".join(one.id for one in resources)
         raise InputError(f"no resource can be driven from here, these are declared only: {names}; see dnaml probe")
     return here
-
-
-def keep(state: Path, resources: Sequence[Resource]) -> None:
-    """Store resources over those of the same id; makes the state folder."""
-    known = {one.id: one for one in known_resources(state)}
-    replace_all(state, tuple({**known, **{one.id: one for one in resources}}.values()))
-
-
-def replace_all(state: Path, resources: Sequence[Resource]) -> None:
-    """Write the whole list of resources; StateFolderError where the folder does not let us."""
-    from dnaml.telemetry.declared import write_resources
-
-    path = state / "resources.toml"
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_resources(path, resources)
-    except OSError as error:
-        raise StateFolderError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -16,7 +16,7 @@ def queue(screen: Screen) -> None:
     if not (screen.state / "journal.sqlite").exists():
         screen.answer({"engine_pid": None, "jobs": []}, f"no jobs in {screen.state}")
         return
-    from dnaml.cli.forecast import forecast
+    from dnaml.answers.forecast import forecast
     from dnaml.cli.job_rows import engine_pid, history_now
     from dnaml.cli.outlook import predictor_of
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnaml.cli.demands import with_known_demand
+from dnaml.answers.demands import with_known_demand
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Constraints, Job
 from dnaml.jobfile import Argv, Call, JobFile

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dnaml.cli.forecast import forecast
+from dnaml.answers.forecast import forecast
 from dnaml.core.attempt import JobState, Placement
 from dnaml.core.protocols import Run
 from dnaml.core.resource import Resource

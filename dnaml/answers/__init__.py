@@ -1,0 +1,1 @@
+"""What the command line and the service both tell, as plain values: rows, decisions, forecasts, pools."""
