@@ -3,11 +3,14 @@
 DnamlError
 ├── InputError (also ValueError)          the caller gave something that breaks a stated rule
 │   ├── DnaVersionError                   two DNA layouts were about to be compared
-│   └── UnpicklableError                  a function or argument that cannot travel to a worker
+│   ├── UnpicklableError                  a function or argument that cannot travel to a worker
+│   └── RepeatedKeyError                  an idempotency key came again with another request
 ├── TransitionError                       an attempt was asked to make a move its state table forbids
 ├── CorruptError                          stored bytes do not match their checksum or schema
 ├── StateFolderError                      the state folder cannot be used (full, read-only, unreadable)
-│   └── StateInUseError                   another engine already works on it
+│   ├── StateInUseError                   another engine already works on it
+│   ├── StorageUnavailable                it refuses for now (locked, full, read-only): try again later
+│   └── FencedError                       another engine took over: this one may commit nothing more
 ├── MissingExtra (also ImportError)       an optional package is not installed
 ├── NotFoundError (also KeyError)         an id that nothing carries
 └── ComputationError                      a computation ended without a result
@@ -33,6 +36,10 @@ class UnpicklableError(InputError):
     """Says that a function or an argument cannot be sent to a worker process."""
 
 
+class RepeatedKeyError(InputError):
+    """Says that an idempotency key was used before, with another request, and by which job."""
+
+
 class TransitionError(DnamlError):
     """Says that an attempt was asked to make a move that the state table forbids."""
 
@@ -47,6 +54,18 @@ class StateFolderError(DnamlError):
 
 class StateInUseError(StateFolderError):
     """Says that another engine works on the state folder, and names its process id."""
+
+
+class StorageUnavailable(StateFolderError):
+    """Says that the storage refuses for now (locked, full, read-only) and when trying again makes sense."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class FencedError(StateFolderError):
+    """Says that an engine of a later generation took over: this one accepts and commits nothing more."""
 
 
 class MissingExtra(DnamlError, ImportError):
