@@ -33,12 +33,14 @@ from dnaml.submission import PLAIN, Call, Chunk, Options, wants_context
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
+Accepted = tuple[Job, Computation, messages.Payload]
+"""what an engine takes in of one job"""
 
 _encode_json = msgspec.json.Encoder().encode
+
 if TYPE_CHECKING:
     from dnaml.history import KeptResults
 
-Accepted = tuple[Job, Computation, messages.Payload]
 _innermost: ContextVar["Executor | None"] = ContextVar("dnaml_executor", default=None)
 
 
@@ -85,8 +87,8 @@ class Executor(concurrent.futures.Executor):
         self.resources = pool
         self._engine = Engine(
             folder,
-            policy or _default_policy(),
-            predictor or _default_predictor(),
+            policy or default_policy(),
+            predictor or default_predictor(),
             Objective.of(objective),
             FutureKeeper(self._futures, self._changed, self._on_broken),
             replace(settings, controller=controller, seed=seed),
@@ -242,33 +244,10 @@ class Executor(concurrent.futures.Executor):
         started: InitialState | None = None,
     ) -> tuple[Future[T], Accepted]:
         """Check a call, capture its initial state, and make its future and what the engine stores of it."""
-        function: Callable[..., T] = getattr(fn, "function", fn)
-        body, digest = pickling.dumps_function(function)
-        arguments = pickling.dumps_arguments(args, kwargs)
-        computation = options.computation or computation_of(function, args, kwargs, declared=options.demand)
-        with_context = wants_context(function) and "context" not in kwargs
-        if with_context or options.memory_bytes or options.divisible:
-            computation = replace(
-                computation,
-                checkpointable=with_context,
-                divisible=options.divisible,
-                memory_bytes=options.memory_bytes or computation.memory_bytes,
-            )
+        call = Call(fn=fn, args=args, kwargs=kwargs, options=options)
+        job_id = self._prefix + format(next(self._ids), "x")
+        job, computation, payload = accepted(call, job_id=job_id, at_s=self._engine.now_s(), started=started)
         self._check_memory(computation)
-        started = started or initial_state(function, args, kwargs, inputs=options.inputs)
-        payload = messages.Payload(
-            b"", body, digest, arguments, _encode_json(started), with_context, tuple(options.outputs)
-        )
-        job = Job(
-            id=self._prefix + format(next(self._ids), "x"),
-            computation_id=computation.id,
-            submitted_at_s=self._engine.now_s(),
-            name=options.name,
-            priority=options.priority,
-            objective=options.objective,
-            constraints=options.constraints,
-            resilience=options.resilience,
-        )
         future: Future[T] = Future(job.id, self._changed, self._stop)
         future._read_record = self._record
         return future, (job, computation, payload)
@@ -327,6 +306,45 @@ class Submitter:
         return Submitter(self._executor, self._options.changed(**options))
 
 
+def accepted(
+    call: Call[Any], *, job_id: str, at_s: float, started: InitialState | None = None
+) -> Accepted:  # Any: what the function returns does not matter here
+    """Return what the engine takes in of a call, its initial state captured unless `started` is that already.
+
+    Raises UnpicklableError when the function or an argument cannot travel.
+    """
+    options, args, kwargs = call.options, call.args, dict(call.kwargs)
+    function: Callable[..., Any] = getattr(call.fn, "function", call.fn)
+    body, digest = pickling.dumps_function(function)
+    arguments = pickling.dumps_arguments(args, kwargs)
+    computation = options.computation or computation_of(function, args, kwargs, declared=options.demand)
+    with_context = wants_context(function) and "context" not in kwargs
+    if with_context or options.memory_bytes or options.divisible:
+        computation = replace(
+            computation,
+            checkpointable=with_context,
+            divisible=options.divisible,
+            memory_bytes=options.memory_bytes or computation.memory_bytes,
+        )
+    started = started or initial_state(function, args, kwargs, inputs=options.inputs)
+    payload = messages.Payload(
+        b"", body, digest, arguments, _encode_json(started), with_context, tuple(options.outputs)
+    )
+    job = Job(
+        id=job_id,
+        computation_id=computation.id,
+        submitted_at_s=at_s,
+        name=options.name,
+        priority=options.priority,
+        objective=options.objective,
+        constraints=options.constraints,
+        resilience=options.resilience,
+        idempotency_key=options.idempotency_key,
+        tenant=options.tenant,
+    )
+    return job, computation, payload
+
+
 def innermost() -> Executor:
     """Return the innermost open Executor of this thread of control, or a new default one."""
     executor = _innermost.get()
@@ -345,13 +363,15 @@ def known_resources(folder: Path) -> tuple[Resource, ...]:
     return resources_of(folder)
 
 
-def _default_policy() -> Policy:
+def default_policy() -> Policy:
+    """Return the policy that decides when none is named."""
     from dnaml.schedule.matching import MatchingPolicy
 
     return MatchingPolicy()
 
 
-def _default_predictor() -> Predictor:
+def default_predictor() -> Predictor:
+    """Return the predictor that learns from what runs when none is named."""
     from dnaml.predict.placing import LivePredictor
 
     return LivePredictor()

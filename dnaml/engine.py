@@ -6,7 +6,7 @@ A restart feeds the stored events to a new controller and drops its commands: th
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import msgspec
 from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
 from dnaml.core.errors import StateFolderError
-from dnaml.core.events import EndJob, Event, Explain, StartAttempt
+from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
 from dnaml.core.protocols import Backend, Policy, Predictor
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
@@ -63,6 +63,12 @@ class EngineSettings:
 
 class Watcher:
     """Receives what concerns one user of an engine; the client's futures are built on it. Called from the loop."""
+
+    def replayed(self, event: Event, commands: Sequence[Command]) -> None:
+        """Take a stored event and what followed from it at the time; called before the loop starts."""
+
+    def happened(self, event: Event) -> None:
+        """Take an event that was just given to the journal."""
 
     def starting(self, command: StartAttempt) -> bool:
         """Say whether the job may start."""
@@ -182,7 +188,7 @@ class Engine:
 
     def _loop(self) -> None:
         try:
-            run(self.controller, self.backend, self._on_event, self._journal.append)
+            run(self.controller, self.backend, self._on_event, self._journal.append, self._watcher.happened)
         except BaseException as error:  # noqa: BLE001  # the loop's edge: whoever waits must hear of it
             self._watcher.broke(error)
         finally:
@@ -212,7 +218,7 @@ class Engine:
             self._clock.not_before(event.at_s)
             if isinstance(event, ev.Submitted):
                 seen.add(event.job.id)
-            self.controller.recover(event)
+            self._watcher.replayed(event, self.controller.recover(event))
         missed = []
         for stored, body in self._payloads.frames():
             submitted = decode_event("Submitted", messages.decode_payload(body).submitted)

@@ -29,6 +29,8 @@ class Options:
     computation: Computation | None = None
     divisible: bool = False
     cache: bool = False
+    tenant: str = ""
+    idempotency_key: str | None = None
 
     def changed(self, **wanted: Any) -> Self:  # Any: each option has its own type, checked below
         """Return these options with some replaced; raise InputError for an unknown one."""

@@ -143,7 +143,7 @@ class Computation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One request to run a computation once. `units` is the smallest and largest gang it can use."""
+    """One request to run a computation once, of one `tenant` of a service. `units` is its smallest and largest gang."""
 
     id: str
     computation_id: str
@@ -155,3 +155,4 @@ class Job:
     constraints: Constraints = Constraints()
     resilience: Resilience = Resilience()
     idempotency_key: str | None = None
+    tenant: str = ""
