@@ -98,7 +98,7 @@ class History:
         nobody = _Nobody()
         controller = Controller(nobody, nobody, Objective())
         for event in journal.replay():
-            history._apply(event, controller)
+            history.note(event, controller.recover(event))
         journal.close()
         for entry in controller.ledger.open.values():
             history.jobs[entry.job.id].state = entry.state
@@ -206,8 +206,8 @@ class History:
 
     # -- from events -----------------------------------------------------------------------------------------------
 
-    def _apply(self, event: ev.Event, controller: Controller) -> None:
-        """Note an event, and what the controller makes of it: only the controller knows when a job is over."""
+    def note(self, event: ev.Event, commands: Sequence[ev.Command]) -> None:
+        """Note an event, and what the controller made of it: only the controller knows when a job is over."""
         if isinstance(event, ev.Submitted):
             self.jobs.setdefault(event.job.id, JobView(job=event.job, computation=event.computation))
         elif isinstance(event, ev.ResourceUp):
@@ -222,7 +222,7 @@ class History:
             attempt.sealed_at_s, attempt.sealed_progress = event.at_s, event.checkpoint.progress
         elif isinstance(event, ev.Resumed):
             self._resumed(event)
-        for command in controller.recover(event):
+        for command in commands:
             if isinstance(command, ev.EndJob) and command.job_id in self.jobs:
                 view = self.jobs[command.job_id]
                 view.state, view.error, view.ended_at_s = command.state, command.error, event.at_s
