@@ -200,9 +200,16 @@ class History:
         """Yield every ended attempt with its job's id."""
         for view in self.jobs.values():
             for attempt in view.attempts:
-                resource = self.resources.get(attempt.placement.resource_id)
-                if resource is not None and attempt.usage is not None and attempt.usage.wall_s > 0:
-                    yield view.id, _run(view, attempt, resource, attempt.usage)
+                run = self.run(view, attempt)
+                if run is not None:
+                    yield view.id, run
+
+    def run(self, view: JobView, attempt: AttemptView) -> Run | None:
+        """Return an ended attempt as predictors learn from it; None for one that told nothing."""
+        resource = self.resources.get(attempt.placement.resource_id)
+        if resource is None or attempt.usage is None or attempt.usage.wall_s <= 0:
+            return None
+        return _run(view, attempt, resource, attempt.usage)
 
     # -- from events -----------------------------------------------------------------------------------------------
 
