@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dnaml import nb
     from dnaml.client import Executor
     from dnaml.core.dna import ComputationDNA, ResourceDNA
     from dnaml.core.resource import Resource
@@ -53,6 +54,7 @@ __all__ = [
     "fingerprint",
     "load_runs",
     "match",
+    "nb",
     "profile_resource",
     "simulate",
 ]
@@ -60,6 +62,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Find a public name on its first use, so that `import dnaml` costs next to nothing."""
+    if name == "nb":
+        return import_module("dnaml.nb")
     if name not in _HOME:
         raise AttributeError(f"module 'dnaml' has no attribute {name!r}")
     found: object = getattr(import_module(f"dnaml.{_HOME[name]}"), name)

@@ -20,6 +20,7 @@ def draw(reports: Sequence["Report"], path: Path) -> None:
     import matplotlib
 
     from dnaml.core.errors import InputError
+    from dnaml.nb.frontiers import frontier
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def draw(reports: Sequence["Report"], path: Path) -> None:
     runs, times, costs = figure.subplots(1, 3)
     gantt(runs, reports[0])
     completion_times(times, reports)
-    frontier(costs, reports)
+    frontier(reports, ax=costs)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
@@ -79,18 +80,3 @@ def completion_times(axes: "Axes", reports: Sequence["Report"]) -> None:
     axes.set_xlabel("completion time, hours")
     axes.set_ylabel("share of jobs")
     axes.legend()
-
-
-def frontier(axes: "Axes", reports: Sequence["Report"]) -> None:
-    """Draw cost against mean completion time, and the line of those that nobody beats in both."""
-    points = sorted((report.mean_jct_s / _HOUR_S, report.cost_usd, report.policy) for report in reports)
-    best, line = float("inf"), []
-    for jct_h, usd, name in points:
-        axes.plot(jct_h, usd, "o")
-        axes.annotate(name, (jct_h, usd), textcoords="offset points", xytext=(4, 4), fontsize=8)
-        if usd < best:
-            best = usd
-            line.append((jct_h, usd))
-    axes.plot(*zip(*line, strict=True), "-", color="0.6", zorder=0)
-    axes.set_xlabel("mean completion time, hours")
-    axes.set_ylabel("cost, USD")
