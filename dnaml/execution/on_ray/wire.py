@@ -1,0 +1,238 @@
+"""What the engine and an agent say to each other, and how a conversation goes on after its connection broke.
+
+Frames carry a number and what was received so far; what was not confirmed is kept and said again on the next
+connection, and what comes twice is dropped. Both sides prove that they know the token before anything else is read.
+"""
+
+import hashlib
+import hmac
+import struct
+from collections import deque
+
+import msgspec
+
+from dnaml.core.attempt import Attempt, Checkpoint
+from dnaml.core.events import AttemptEnded, AttemptProgressed, AttemptStarted, CheckpointSealed
+from dnaml.core.resource import Resource, ResourceState
+from dnaml.execution.local import LocalSettings
+from dnaml.execution.messages import framed
+
+PROTOCOL = 1
+CHUNK_BYTES = 1 << 18
+_HEAD = struct.Struct("<QQ")
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long either side waits: a beat each `beat_every_s`; silence of `dead_after_s` is death."""
+
+    beat_every_s: float = 1.0
+    dead_after_s: float = 5.0
+    resume_within_s: float = 1.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is started with: its node as Ray describes it, whom to call, and how to work."""
+
+    node_id: str
+    resource_id: str
+    hostname: str
+    labels: dict[str, str]
+    amounts: dict[str, float]
+    host: str
+    port: int
+    token: bytes
+    paths: tuple[str, ...]
+    local: LocalSettings
+    timing: Timing = Timing()
+    probe: bool = True
+    refresh_every_s: float = 60.0
+    checkpoints: str | None = None
+    """a folder that every node and the engine share; None carries checkpoints as bytes"""
+
+
+class Challenge(msgspec.Struct, array_like=True, tag="challenge"):
+    """Engine to agent: prove that you know the token."""
+
+    protocol: int
+    nonce: bytes
+
+
+class Hello(msgspec.Struct, array_like=True, tag="hello"):
+    """Agent to engine: who I am, what runs here, and what I received in this session so far."""
+
+    protocol: int
+    proof: bytes
+    nonce: bytes
+    node_id: str
+    session: str
+    received: int
+    python: str
+    dnaml: str
+    resources: list[Resource]
+    probed: bool = False
+
+
+class Welcome(msgspec.Struct, array_like=True, tag="welcome"):
+    """Engine to agent: taken on; without `resumed` everything from before is to be dropped."""
+
+    proof: bytes
+    resumed: bool
+    received: int
+
+
+class Refused(msgspec.Struct, array_like=True, tag="refused"):
+    """Engine to agent: not taken on, and why."""
+
+    reason: str
+
+
+class Start(msgspec.Struct, array_like=True, tag="start"):
+    """Engine to agent: run an attempt; `payload` is an encoded Payload."""
+
+    attempt: Attempt
+    payload: bytes
+    checkpoint: Checkpoint | None
+    kill_after_s: float | None
+
+
+class Stop(msgspec.Struct, array_like=True, tag="stop"):
+    """Engine to agent: end an attempt."""
+
+    attempt_id: str
+    epoch: int
+    reason: str
+
+
+class Seal(msgspec.Struct, array_like=True, tag="seal"):
+    """Engine to agent: write a checkpoint at the next save."""
+
+    attempt_id: str
+    epoch: int
+
+
+class Forget(msgspec.Struct, array_like=True, tag="forget"):
+    """Engine to agent: a job is over; its checkpoints can go."""
+
+    job_id: str
+
+
+class Offer(msgspec.Struct, array_like=True, tag="offer"):
+    """Engine to agent: this is how a resource of yours is described from now on."""
+
+    resource: Resource
+
+
+class Chunk(msgspec.Struct, array_like=True, tag="chunk"):
+    """Either way: a piece of a sealed checkpoint file, in order."""
+
+    checkpoint_id: str
+    offset: int
+    data: bytes
+
+
+class Begun(msgspec.Struct, array_like=True, tag="begun"):
+    """Agent to engine: a worker began."""
+
+    event: AttemptStarted
+
+
+class Progressed(msgspec.Struct, array_like=True, tag="progressed"):
+    """Agent to engine: how far an attempt is."""
+
+    event: AttemptProgressed
+
+
+class Kept(msgspec.Struct, array_like=True, tag="kept"):
+    """Agent to engine: a checkpoint is complete here; its chunks, if it is carried, came before."""
+
+    event: CheckpointSealed
+
+
+class Over(msgspec.Struct, array_like=True, tag="over"):
+    """Agent to engine: an attempt ended, with its outcome unread and what it wrote to its log."""
+
+    event: AttemptEnded
+    outcome: bytes
+    log: bytes
+
+
+class Described(msgspec.Struct, array_like=True, tag="described"):
+    """Agent to engine: what the probes of this node found."""
+
+    resources: list[Resource]
+
+
+class Vitals(msgspec.Struct, array_like=True, tag="vitals"):
+    """Agent to engine: what changes about this node, and telemetry rows: (attempt id or "", metrics)."""
+
+    states: list[ResourceState]
+    samples: list[tuple[str, str, dict[str, float]]]
+
+
+class Beat(msgspec.Struct, array_like=True, tag="beat"):
+    """Either way: still here."""
+
+
+ToAgent = Challenge | Welcome | Refused | Start | Stop | Seal | Forget | Offer | Chunk | Beat
+ToEngine = Hello | Begun | Progressed | Kept | Over | Described | Vitals | Chunk | Beat
+
+_encode = msgspec.msgpack.Encoder().encode
+_to_agent: msgspec.msgpack.Decoder[ToAgent] = msgspec.msgpack.Decoder(ToAgent)
+_to_engine: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine)
+
+
+def for_agent(body: bytes | memoryview) -> ToAgent:
+    """Return what the engine said; raises msgspec.DecodeError on anything else."""
+    message: ToAgent = _to_agent.decode(body)
+    return message
+
+
+def for_engine(body: bytes | memoryview) -> ToEngine:
+    """Return what an agent said; raises msgspec.DecodeError on anything else."""
+    message: ToEngine = _to_engine.decode(body)
+    return message
+
+
+def proof(token: bytes, side: str, nonce: bytes) -> bytes:
+    """Return what only a holder of the token can answer to a nonce; `side` keeps an answer from being sent back."""
+    return hmac.digest(token, side.encode() + nonce, hashlib.sha256)
+
+
+class Conversation:
+    """The memory of one session: what was said and not yet confirmed, and what was received."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._said = 0
+        self._unconfirmed: deque[tuple[int, bytes]] = deque()
+
+    def say(self, message: msgspec.Struct) -> bytes:
+        """Return the frame of a message, which is kept until the other side has it."""
+        self._said += 1
+        body = _encode(message)
+        self._unconfirmed.append((self._said, body))
+        return framed(_HEAD.pack(self._said, self.received) + body)
+
+    def aside(self, message: msgspec.Struct) -> bytes:
+        """Return the frame of a message that is not missed when it is lost: beats and greetings."""
+        return framed(_HEAD.pack(0, self.received) + _encode(message))
+
+    def hear(self, frame: bytes) -> memoryview | None:
+        """Return the body of a frame; None when it was heard before."""
+        number, confirmed = _HEAD.unpack_from(frame)
+        self.confirm(confirmed)
+        if number:
+            if number <= self.received:
+                return None
+            self.received = number
+        return memoryview(frame)[_HEAD.size :]
+
+    def confirm(self, received: int) -> None:
+        """Forget what the other side has."""
+        while self._unconfirmed and self._unconfirmed[0][0] <= received:
+            self._unconfirmed.popleft()
+
+    def again(self, received: int) -> bytes:
+        """Return everything that the other side has not received, as frames in order."""
+        self.confirm(received)
+        return b"".join(framed(_HEAD.pack(number, self.received) + body) for number, body in self._unconfirmed)
