@@ -204,7 +204,7 @@ def _measure(size: dict[str, float], name: str, value: Any) -> float:
         size.pop(name, None)
         return 0
     if isinstance(value, (bool, int, float)):
-        size[name] = value
+        size[name] = float(value) if isinstance(value, bool) else value  # a stored size is a number, never true
         return 0
     size.pop(name, None)  # the default's
     shape = getattr(value, "shape", None)
@@ -215,7 +215,7 @@ def _measure(size: dict[str, float], name: str, value: Any) -> float:
         return len(value)
     try:
         size[f"{name}_len"] = len(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError):
         pass  # no size to tell
     return 0
 

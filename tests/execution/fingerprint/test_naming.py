@@ -199,3 +199,17 @@ def test_naming_and_capturing_a_small_call_takes_microseconds() -> None:
 
     assert cost_s(lambda i: computation_of(resumes, (i,))) < 25e-6  # 5-8 µs when quiet
     assert cost_s(lambda i: initial_state(resumes, (i,))) < 25e-6
+
+
+def test_a_size_of_truth_is_stored_as_a_number():
+    size = computation_of(lambda flag: flag, (True,)).size
+    assert size == {"flag": 1.0}
+    assert type(size["flag"]) is float
+
+
+def test_a_length_that_cannot_be_told_is_left_out():
+    class Unready:
+        def __len__(self):
+            raise AttributeError("nothing was fitted yet")
+
+    assert computation_of(lambda model: model, (Unready(),)).size == {}
