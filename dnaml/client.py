@@ -49,7 +49,9 @@ class Executor(concurrent.futures.Executor):
 
     `resources` defaults to those of the state folder, else to this machine. `state` is the folder that makes accepted
     jobs survive a crash (default: the user's state folder; "temporary": a private one that is removed at the end).
-    `cores` is how many attempts run at once on this machine. Raises StateInUseError when another engine has the folder.
+    `cores` is how many attempts run at once on this machine. With `engine="ray"` calls run on the nodes of
+    the Ray cluster at `address` ("auto", "local" or HOST:PORT); `resources` then redescribes nodes by their id.
+    Raises StateInUseError when another engine has the folder.
 
     >>> import dnaml
     >>> with dnaml.Executor(state="temporary") as executor:
@@ -68,14 +70,17 @@ class Executor(concurrent.futures.Executor):
         cores: int | None = None,
         seed: int = 0,
         settings: EngineSettings | None = None,
+        engine: str = "local",
+        address: str = "auto",
     ) -> None:
         self._temporary = state == TEMPORARY
+        settings = (settings or EngineSettings()).on(engine, address)
         folder = Path(tempfile.mkdtemp(prefix="dnaml-")) if self._temporary else Path(state or default_folder())
-        pool = tuple(resources) if resources is not None else known_resources(folder)
+        elsewhere = settings.open_backend is not None
+        pool = tuple(resources or ()) if resources is not None or elsewhere else known_resources(folder)
         _check_ids(pool)
         domains = {resource.domain for resource in pool if resource.site is Site.LOCAL}
         limits = dict.fromkeys(domains, cores or usable_cores())
-        settings = settings or EngineSettings()
         controller = replace(settings.controller, cores={**limits, **settings.controller.cores})
         self._futures: dict[str, Future[Any]] = {}
         self._changed = threading.Condition()

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
-from dnaml.core.errors import StateFolderError
+from dnaml.core.errors import InputError, StateFolderError
 from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
 from dnaml.core.protocols import Backend, Policy, Predictor
 from dnaml.core.resource import Resource
@@ -27,7 +28,7 @@ from dnaml.dna.space import similarities
 from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.environment import current_environment, environment_digest
-from dnaml.execution.local import LocalBackend, LocalSettings
+from dnaml.execution.local import Listener, LocalBackend, LocalSettings, NowS
 from dnaml.predict.guarded import Guarded, Health
 from dnaml.schedule.controller import Controller
 from dnaml.schedule.planning import ControllerSettings
@@ -50,15 +51,46 @@ def run(controller: Controller, backend: Backend, *observers: Callable[[Event], 
             backend.do(command)
 
 
+class LiveBackend(Backend, Protocol):
+    """Is a backend that an engine can hold: `pids` are the running attempts' resources and processes."""
+
+    def post(self, *events: Event) -> None:
+        """Add events to the stream, all at one moment; from any thread."""
+        ...
+
+    def pids(self) -> dict[str, tuple[str, int]]:
+        """Return attempt id -> (resource id, process id)."""
+        ...
+
+    def close(self) -> None:
+        """End the stream of events."""
+        ...
+
+
+OpenBackend = Callable[[StateFolder, Listener, NowS], LiveBackend]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """What an embedded engine is made of, beside its policy and predictor."""
 
     controller: ControllerSettings = ControllerSettings()
     local: LocalSettings = LocalSettings()
+    open_backend: OpenBackend | None = None
+    """makes the back end that runs attempts elsewhere; None runs them in processes of this machine"""
     sample_every_s: float = 1.0
     refresh_every_s: float = 300.0
     seed: int = 0
+
+    def on(self, engine: str, address: str = "auto") -> "EngineSettings":
+        """Return the settings with the back end of an engine's name: "local", or "ray" at a cluster's address."""
+        if engine == "local":
+            return self
+        if engine != "ray":
+            raise InputError(f"engine must be local or ray, got {engine!r}")
+        from dnaml.execution.on_ray import on_ray
+
+        return replace(self, open_backend=on_ray(address))
 
 
 class Watcher:
@@ -115,9 +147,7 @@ class Engine:
         self._fresh: dict[tuple[int, int], bytes] = {}
         self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
         self._clock = Clock()
-        self.backend = LocalBackend(
-            self.state.checkpoints, self.state.logs, _Outlet(self), self._clock.now_s, settings.local
-        )
+        self.backend = self._open(settings)
         self._resume(policy, predictor, objective, settings.seed)
         self._thread = threading.Thread(target=self._loop, name="dnaml-engine", daemon=True)
         self._thread.start()
@@ -130,6 +160,17 @@ class Engine:
             error_rate=pool.error_rate,
             clock=self.now_s,
         ).start()
+
+    def _open(self, settings: EngineSettings) -> LiveBackend:
+        """Open the back end; the folder's lock is given back when that fails."""
+        outlet, now_s = _Outlet(self), self._clock.now_s
+        try:
+            if settings.open_backend is not None:
+                return settings.open_backend(self.state, outlet, now_s)
+            return LocalBackend(self.state.checkpoints, self.state.logs, outlet, now_s, settings.local)
+        except BaseException:
+            self.state.unlock()
+            raise
 
     # -- in --------------------------------------------------------------------------------------------------------
 
@@ -305,10 +346,11 @@ class _Outlet:
         self._engine.explained(command)
 
 
-def _watch(state: StateFolder, backend: LocalBackend, every_s: float) -> Watch | None:
+def _watch(state: StateFolder, backend: LiveBackend, every_s: float) -> Watch | None:
     """Start sampling beside the engine; without a store it goes on without telemetry, and says so."""
     try:
-        return Watch(state.root, backend.pids, period_s=every_s).start()
+        here = backend.pids if isinstance(backend, LocalBackend) else dict  # processes elsewhere are watched there
+        return Watch(state.root, here, period_s=every_s).start()
     except StateFolderError as error:
         _log.warning("no telemetry is kept: %s", error)
         return None

@@ -1,7 +1,25 @@
 """Ray past one machine: `RayBackend` runs attempts on its nodes, `place` places a Ray user's own functions."""
 
+from collections.abc import Callable
+
+from dnaml.datasets.state import StateFolder
+from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray.backend import RayBackend
 from dnaml.execution.on_ray.cluster import Cluster
 from dnaml.execution.on_ray.settings import RaySettings
 
-__all__ = ["Cluster", "RayBackend", "RaySettings"]
+__all__ = ["Cluster", "RayBackend", "RaySettings", "on_ray"]
+
+OpenBackend = Callable[[StateFolder, Listener, NowS], RayBackend]
+
+
+def on_ray(address: str = "auto", settings: RaySettings | None = None) -> OpenBackend:
+    """Return what joins the Ray cluster at an address ("auto", "local" or HOST:PORT) and opens a back end on it.
+
+    It raises MissingExtra without Ray, and InputError naming what is wrong with the address or the cluster.
+    """
+
+    def open_backend(state: StateFolder, listener: Listener, now_s: NowS) -> RayBackend:
+        return RayBackend(state.checkpoints, state.logs, listener, now_s, Cluster(address, settings))
+
+    return open_backend

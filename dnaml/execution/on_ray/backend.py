@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from dnaml.core import events as ev
@@ -51,7 +52,7 @@ class RayBackend:
         self._failed: dict[str, str] = {}
         self._leaving: dict[str, float] = {}
         self._respawn_s: float | None = None
-        self._pause_s = 1.0
+        self._pause_s, self._wake_s = 1.0, inf
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         for end in (self._wake_read, self._wake_write):
@@ -82,7 +83,7 @@ class RayBackend:
 
     def _wake(self) -> None:
         self._asleep = False
-        with contextlib.suppress(BlockingIOError):  # the pipe is full, so the loop will wake anyway
+        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it is over
             os.write(self._wake_write, b"!")
 
     def do(self, command: Command) -> None:
@@ -99,7 +100,7 @@ class RayBackend:
         next_tick_s, next_look_s, unsettled = time.monotonic() + tick_every_s, 0.0, False
         try:
             while not self._closing.is_set():
-                for event in self._moment(0.0 if unsettled else min(next_tick_s, next_look_s)):
+                for event in self._moment(0.0 if unsettled else min(next_tick_s, next_look_s, self._wake_s)):
                     unsettled = True
                     yield event
                 now_s = time.monotonic()
@@ -108,10 +109,11 @@ class RayBackend:
                     for event in self._look():
                         unsettled = True
                         yield event
-                if now_s >= next_tick_s:
-                    next_tick_s = now_s + tick_every_s
+                if now_s >= min(next_tick_s, self._wake_s):
+                    asked = now_s >= self._wake_s
+                    next_tick_s, self._wake_s = now_s + tick_every_s, inf if asked else self._wake_s
                     self._listener.look_around()
-                    if self._work.live or unsettled:
+                    if self._work.live or unsettled or asked:
                         unsettled = True
                         yield Tick(at_s=self._now_s())
                 if unsettled:
@@ -127,6 +129,8 @@ class RayBackend:
         while self._outbox:
             commands, self._outbox = self._outbox, []
             for command in commands:
+                if isinstance(command, ev.WakeAt):
+                    self._wake_s = min(self._wake_s, time.monotonic() + max(0.0, command.at_s - self._now_s()))
                 yield from self._work.carry_out(command)
         self._peers.flush()
 

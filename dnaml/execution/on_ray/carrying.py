@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from dnaml.core.attempt import Checkpoint
 from dnaml.core.errors import CorruptError, InputError, NotFoundError
-from dnaml.execution.checkpoints import GENERATIONS, CheckpointStore
+from dnaml.execution.checkpoints import GENERATIONS, CheckpointStore, lineage_in
 from dnaml.execution.on_ray.wire import CHUNK_BYTES, Chunk
 
 _ID = re.compile(r"[^/\\]*[^/\\.][^/\\]*/\d{8}-\d{8}\.checkpoint")
@@ -64,7 +64,7 @@ class Receiver:
             final.unlink(missing_ok=True)
             raise
         _sync(final.parent)
-        for old in self._store.generations(checkpoint.attempt_id.rpartition(".")[0])[GENERATIONS:]:
+        for old in self._store.generations(lineage_in(checkpoint_id))[GENERATIONS:]:
             (self._store.folder / old).unlink(missing_ok=True)
         return checkpoint
 

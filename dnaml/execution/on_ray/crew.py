@@ -184,7 +184,12 @@ def _command(message: wire.Start) -> StartAttempt:
     return StartAttempt(
         attempt=attempt,
         job=Job(id=attempt.job_id, computation_id=attempt.computation_id, submitted_at_s=0.0),
-        computation=Computation(id=attempt.computation_id, kernel=attempt.computation_id),
+        computation=Computation(
+            id=attempt.computation_id,
+            kernel=attempt.computation_id,
+            checkpointable=message.checkpointable,
+            memory_bytes=message.memory_bytes,
+        ),
         checkpoint=message.checkpoint,
         decision=_decided(attempt.job_id, attempt.id, attempt.placement.resource_id),
         kill_after_s=message.kill_after_s,

@@ -93,6 +93,8 @@ class Start(msgspec.Struct, array_like=True, tag="start"):
     payload: bytes
     checkpoint: Checkpoint | None
     kill_after_s: float | None
+    checkpointable: bool
+    memory_bytes: int | None
 
 
 class Stop(msgspec.Struct, array_like=True, tag="stop"):

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dnaml.core import events as ev
-from dnaml.core.attempt import Attempt, AttemptState, Cause, Sample
+from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint, Sample
 from dnaml.core.errors import DnamlError
 from dnaml.core.events import (
     AttemptEnded,
@@ -20,7 +20,7 @@ from dnaml.core.events import (
 )
 from dnaml.core.resource import Resource
 from dnaml.execution.attempt_events import ended, started
-from dnaml.execution.checkpoints import CheckpointStore
+from dnaml.execution.checkpoints import CheckpointStore, lineage_in
 from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray import wire
 from dnaml.execution.on_ray.carrying import Receiver, chunks, open_checkpoint
@@ -44,6 +44,14 @@ class Live:
         return self.pid is not None
 
 
+@dataclass(slots=True)
+class Saved:
+    """Where checkpoints of a job may lie: on which nodes, under which names."""
+
+    nodes: set[str] = field(default_factory=set)
+    lineages: set[str] = field(default_factory=set)
+
+
 class LiveWork:
     """Sends attempts to nodes and hears of them; `refused` counts what came of attempts that are over for us."""
 
@@ -58,7 +66,7 @@ class LiveWork:
         self._receiver = Receiver(self._store)
         self._logs, self._listener, self._now_s = logs, listener, now_s
         self._peers, self._carries = peers, carries
-        self._saved: dict[str, set[str]] = {}
+        self._saved: dict[str, Saved] = {}
 
     def pids(self) -> dict[str, tuple[str, int]]:
         """Return for each attempt that began its resource and its process id there."""
@@ -96,13 +104,22 @@ class LiveWork:
             yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.LOST, reason, began=False)
             return
         self.live[attempt.id] = Live(attempt, peer)
-        if command.checkpoint is not None:
-            self._saved.setdefault(attempt.job_id, set()).add(peer.node_id)
-            self._store.fence(attempt.job_id, attempt.epoch)
-            if self._carries:
-                self._send_checkpoint(peer, command.checkpoint.id)
+        if command.checkpoint is not None or (attempt.epoch > 1 and command.computation.checkpointable):
+            self._note_saved(attempt.job_id, peer, command.checkpoint)
+        if command.checkpoint is not None and self._carries:
+            self._send_checkpoint(peer, command.checkpoint.id)
         payload = self._listener.payload(attempt.job_id)
-        peer.say(wire.Start(attempt, payload, command.checkpoint, command.kill_after_s))
+        computation = command.computation
+        peer.say(
+            wire.Start(
+                attempt,
+                payload,
+                command.checkpoint,
+                command.kill_after_s,
+                computation.checkpointable,
+                computation.memory_bytes,
+            )
+        )
 
     def _send_checkpoint(self, peer: Peer, checkpoint_id: str) -> None:
         """Send a checkpoint ahead of the attempt that goes on from it, unless its node has it."""
@@ -120,13 +137,24 @@ class LiveWork:
         peer.say(wire.Chunk(checkpoint_id, offset, b""))
         peer.held.add(checkpoint_id)
 
+    def _note_saved(self, job_id: str, peer: Peer, checkpoint: Checkpoint | None) -> None:
+        """Note where something of a job may lie, so that it can go with the job."""
+        saved = self._saved.setdefault(job_id, Saved())
+        saved.nodes.add(peer.node_id)
+        if checkpoint is not None:
+            saved.lineages.add(lineage_in(checkpoint.id))
+
     def _discard(self, job_id: str) -> None:
         """Remove what a job saved, here and on its nodes: it is over."""
-        for node_id in self._saved.pop(job_id, set()):
+        saved = self._saved.pop(job_id, None)
+        if saved is None:
+            return
+        for node_id in saved.nodes:
             if (peer := self._peers.by_node.get(node_id)) is not None:
-                peer.held = {kept for kept in peer.held if not kept.startswith(f"{job_id}/")}
+                peer.held = {kept for kept in peer.held if lineage_in(kept) not in saved.lineages}
                 peer.say(wire.Forget(job_id))
-            self._store.discard(job_id)
+        for lineage in saved.lineages:
+            self._store.discard(lineage)
 
     # -- what agents say ---------------------------------------------------------------------------------------------
 
@@ -185,7 +213,7 @@ class LiveWork:
                 _log.warning("checkpoint %s cannot be kept: %s", checkpoint.id, error)
                 return
             live.peer.held.add(checkpoint.id)
-        self._saved.setdefault(live.attempt.job_id, set()).add(live.peer.node_id)
+        self._note_saved(live.attempt.job_id, live.peer, checkpoint)
         at_s = self._now_s()
         yield replace(event, at_s=at_s, checkpoint=replace(checkpoint, taken_at_s=at_s))
 
