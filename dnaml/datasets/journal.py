@@ -78,7 +78,7 @@ class SqlJournal:
         if isinstance(where, Path) and read_only and not where.exists():
             raise StateFolderError(f"{where}: there is no journal here")
         self._db = _opened(where, read_only=read_only, durability=durability)
-        # A damaged file may break its own text, down to the names in its schema, before it breaks a rule of the database.
+        # A damaged file may break its own text, down to the names in its schema, before a rule of the database.
         self._unreadable: tuple[type[Exception], ...] = (DatabaseError, ValueError, *self._db.errors)
         try:
             self._prepare(read_only)

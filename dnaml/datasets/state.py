@@ -1,10 +1,10 @@
 """The state folder: where everything durable of one engine lies, and the lock that keeps a second engine out."""
 
-import fcntl
 import os
 from pathlib import Path
 
-from dnaml.core.errors import StateFolderError, StateInUseError
+from dnaml.core.errors import StateFolderError
+from dnaml.datasets.engine_lock import TAKE_OVER_AFTER_S, EngineLock
 
 _FOLDERS = ("blobs", "checkpoints", "logs", "inbox", "prices")
 
@@ -28,7 +28,7 @@ class StateFolder:
         self.samples = self.root / "samples.sqlite"
         self.resources = self.root / "resources.toml"
         self.prices = self.root / "prices"
-        self._lock: int | None = None
+        self.engine = EngineLock(self.root)
 
     def prepare(self) -> None:
         """Make the folders; raise StateFolderError when that cannot be, naming folder and cause."""
@@ -47,23 +47,16 @@ class StateFolder:
     def lock(self) -> None:
         """Take the engine's lock; raise StateInUseError naming the process that holds it."""
         self.prepare()
-        fd = os.open(self.root / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
-            os.close(fd)
-            raise StateInUseError(
-                f"state folder {self.root} is in use by an engine in process {holder}; "
-                "name another folder or end that process"
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
-        self._lock = fd
+        self.engine.take()
+
+    def stand_by(self, *, take_over_after_s: float = TAKE_OVER_AFTER_S, timeout_s: float | None = None) -> bool:
+        """Wait for the engine's lock; True when it was taken from a holder that is frozen, not gone.
+
+        Raises StateInUseError after `timeout_s`.
+        """
+        self.prepare()
+        return self.engine.wait(take_over_after_s=take_over_after_s, timeout_s=timeout_s)
 
     def unlock(self) -> None:
         """Give the lock back."""
-        if self._lock is not None:
-            os.ftruncate(self._lock, 0)
-            os.close(self._lock)
-            self._lock = None
+        self.engine.release()
