@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
