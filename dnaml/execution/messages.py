@@ -17,7 +17,8 @@ _LONG_LENGTH = struct.Struct("<Q")
 class Payload(msgspec.Struct, array_like=True):
     """What a job brings, as stored at submission: pickled function and arguments, and the initial state as JSON.
 
-    `submitted` is the Submitted event as JSON, so that an accepted job is never lost between here and the journal.
+    `submitted` is the Submitted event as JSON, so that an accepted job is never lost between here and the journal;
+    `request_digest` tells a repeated request from another one under the same idempotency key.
     """
 
     submitted: bytes
@@ -27,6 +28,7 @@ class Payload(msgspec.Struct, array_like=True):
     initial: bytes
     wants_context: bool
     outputs: tuple[str, ...] = ()
+    request_digest: str = ""
 
 
 class Begin(msgspec.Struct, array_like=True, tag="begin"):
