@@ -1,9 +1,9 @@
 """How what happened to an attempt in a worker process is told to the controller."""
 
-from dnaml.core.attempt import Attempt, AttemptState, Stored, Usage
-from dnaml.core.events import AttemptEnded, AttemptStarted
+from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint, Stored, Usage
+from dnaml.core.events import AttemptEnded, AttemptStarted, CheckpointSealed
 from dnaml.execution import messages
-from dnaml.execution.process import WorkerProcess
+from dnaml.execution.process import Death, Given, WorkerProcess
 
 _UNBEGUN = "unbegun"
 _STATES = {
@@ -43,7 +43,40 @@ def ended(
     )
 
 
-def ended_by_message(at_s: float, message: messages.Ended, stored: Stored | None) -> AttemptEnded:
+def ended_by_death(at_s: float, given: Given, death: Death) -> AttemptEnded:
+    """Return the end of the attempt that ran in a worker when it died; it used at least what it had told."""
+    return AttemptEnded(
+        at_s=at_s,
+        attempt_id=given.attempt_id,
+        epoch=given.epoch,
+        outcome=AttemptState.FAILED if death.own_doing else AttemptState.LOST,
+        usage=Usage(wall_s=given.used_s),
+        error=death.told,
+        cause=death.cause,
+    )
+
+
+def sealed_by_message(at_s: float, message: messages.Sealed) -> CheckpointSealed:
+    """Return that a worker has brought a checkpoint to the disk."""
+    checkpoint = Checkpoint(
+        id=message.checkpoint_id,
+        attempt_id=message.attempt_id,
+        taken_at_s=at_s,
+        progress=message.progress,
+        size_bytes=message.size_bytes,
+    )
+    return CheckpointSealed(
+        at_s=at_s,
+        attempt_id=message.attempt_id,
+        epoch=message.epoch,
+        checkpoint=checkpoint,
+        write_s=message.write_s,
+    )
+
+
+def ended_by_message(
+    at_s: float, message: messages.Ended, stored: Stored | None, cause: Cause | None = None
+) -> AttemptEnded:
     """Return the end of an attempt as its worker reported it, with the place where its outcome lies."""
     metered = message.metered
     return AttemptEnded(
@@ -62,4 +95,5 @@ def ended_by_message(at_s: float, message: messages.Ended, stored: Stored | None
         result=stored,
         log=(message.log_start, message.log_end),
         began=message.state != _UNBEGUN,
+        cause=cause,
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from dnaml.core.attempt import Checkpoint
 from dnaml.core.errors import ComputationStopped, CorruptError, InputError, NotFoundError, StateFolderError
@@ -40,12 +40,22 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Says whose checkpoint is written. A replica or a part needs a `job_id` of its own (`job.1`)."""
+    """Says whose checkpoint is written. A replica or a part needs a `job_id` of its own: see `lineage_of`."""
 
     job_id: str
     computation_id: str
     attempt_id: str
     epoch: int
+
+
+def lineage_of(job_id: str, replica: int, part: int) -> str:
+    """Return under which name a replica or part saves: copies that run at once must not take each other for stale."""
+    return f"{job_id}.{replica}.{part}" if replica or part else job_id
+
+
+def lineage_in(checkpoint_id: str) -> str:
+    """Return under which name a checkpoint was saved."""
+    return unquote(checkpoint_id.partition("/")[0])
 
 
 class CheckpointStore:
@@ -130,17 +140,23 @@ class CheckpointStore:
         return Sealed(checkpoint=checkpoint, write_s=time.perf_counter() - started_s, pickled=manifest.pickled)
 
     def load(
-        self, checkpoint_id: str, *, job_id: str | None = None, computation_id: str | None = None
+        self,
+        checkpoint_id: str,
+        *,
+        job_id: str | None = None,
+        computation_id: str | None = None,
+        lineages: bool = False,
     ) -> tuple[float, Any]:
         """Return progress and state; raise CorruptError if a byte is wrong or it belongs to another computation.
 
-        Runs the pickle in it, if there is one: only the worker that runs the user's code may call this.
+        With `lineages` a replica or part of the job may have saved it. Runs the pickle in it, if there is one: only the
+        worker that runs the user's code may call this.
         """
         with _named(checkpoint_id):
             manifest, data = sealed_file.read(self._path(checkpoint_id))
         _check_place(checkpoint_id, manifest)
         for what, wanted, got in (
-            ("job", job_id, manifest.job_id),
+            ("job", job_id, job_id if lineages and manifest.job_id.startswith(f"{job_id}.") else manifest.job_id),
             ("computation", computation_id, manifest.computation_id),
         ):
             if wanted is not None and wanted != got:

@@ -59,7 +59,8 @@ class Context:
         checkpoint_every_s: float | None = None,
         part: int = 0,
         parts: int = 1,
-        report: Callable[[Checkpoint], None] | None = None,
+        lineage: str = "",
+        report: Callable[[Checkpoint, float], None] | None = None,
         trouble: Callable[[str], None] | None = None,
         stop: StopFlag | None = None,
     ) -> None:
@@ -79,6 +80,7 @@ class Context:
         self.checkpoint_every_s = checkpoint_every_s
         self.write_s: float | None = None
         """Wall seconds that the newest checkpoint took to write; None before the first."""
+        self._lineage = lineage or job_id
         self._store = store
         self._checkpoint_id = checkpoint_id
         self._report = report
@@ -86,6 +88,7 @@ class Context:
         self._stop = stop or threading.Event()
         self._superseded = False
         self._answered = False  # whether a checkpoint was written since the stop request
+        self._seal_asked = False
         self._writing = threading.Lock()
         self._due_s = _NEVER_S
         self._wait_again()
@@ -106,7 +109,7 @@ class Context:
             assert self._store is not None
             try:
                 self.progress, state = self._store.load(
-                    checkpoint_id, job_id=self.job_id, computation_id=self.computation_id
+                    checkpoint_id, job_id=self.job_id, computation_id=self.computation_id, lineages=True
                 )
             except (CorruptError, NotFoundError) as error:
                 self._trouble(f"{error}; an older one is tried")
@@ -118,9 +121,9 @@ class Context:
     def save(self, progress: float, state: Any, *, force: bool = False) -> bool:
         """Note progress in [0, 1] and write a checkpoint if one is due; return whether it was written.
 
-        One is due `checkpoint_every_s` after the last, once after a stop request, and with `force`. `state` may be a
-        function without arguments, which is called only then. A full or failing disk is reported, and the
-        computation goes on. Costs well under a microsecond when nothing is due.
+        One is due `checkpoint_every_s` after the last, once after a stop request, when the engine asks, and with
+        `force`. `state` may be a function without arguments, which is called only then. A full or failing disk is
+        reported, and the computation goes on. Costs well under a microsecond when nothing is due.
         """
         if not 0.0 <= progress <= 1.0:
             raise InputError(f"attempt {self.attempt_id}: progress must be in [0, 1], got {progress}")
@@ -128,6 +131,11 @@ class Context:
         if not force and time.monotonic() < self._due_s and (self._answered or not self._stop.is_set()):
             return False
         return self._write(progress, state)
+
+    def seal(self) -> None:
+        """Make a checkpoint due at the next `save`, whatever the interval; another thread may call it."""
+        self._seal_asked = True
+        self._due_s = 0.0
 
     def should_stop(self) -> bool:
         """Say whether the attempt was asked to end; save with `force=True` what must not be lost, then return."""
@@ -138,7 +146,7 @@ class Context:
         """Return the checkpoint that the engine chose, then the others of this job, newest first."""
         if self._store is None or self._checkpoint_id is None:
             return []
-        others = self._store.generations(self.job_id)
+        others = self._store.generations(self._lineage)
         return [self._checkpoint_id, *(other for other in others if other != self._checkpoint_id)]
 
     def _write(self, progress: float, state: Any) -> bool:
@@ -146,7 +154,7 @@ class Context:
         if self._store is None or self._superseded or not self._writing.acquire(blocking=False):
             return False
         try:
-            self._answered = self._stop.is_set()
+            self._answered, self._seal_asked = self._stop.is_set(), False
             sealed = self._store.save(self._owner(), progress, _evaluated(state))
         except StateFolderError as error:
             self._trouble(f"{error}; the computation goes on, the checkpoint before stays the newest")
@@ -160,20 +168,22 @@ class Context:
             self._writing.release()
         self.write_s = sealed.write_s
         if self._report is not None:
-            self._report(sealed.checkpoint)
+            self._report(sealed.checkpoint, sealed.write_s)
         return True
 
     def _owner(self) -> Any:
         from dnaml.execution.checkpoints import Owner
 
         return Owner(
-            job_id=self.job_id, computation_id=self.computation_id, attempt_id=self.attempt_id, epoch=self.epoch
+            job_id=self._lineage, computation_id=self.computation_id, attempt_id=self.attempt_id, epoch=self.epoch
         )
 
     def _wait_again(self) -> None:
-        """Count the interval from now; without a store or an interval nothing is ever due."""
+        """Count the interval from now; without a store or an interval nothing is ever due but what is asked for."""
         every_s = self.checkpoint_every_s
         self._due_s = _NEVER_S if self._store is None or every_s is None else time.monotonic() + every_s
+        if self._seal_asked:
+            self._due_s = 0.0
 
 
 def _evaluated(state: Any) -> Any:

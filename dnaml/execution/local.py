@@ -10,29 +10,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dnaml.core.attempt import AttemptState, Checkpoint, Stored
+from dnaml.core.attempt import AttemptState, Cause, Stored
 from dnaml.core.events import (
     AttemptEnded,
-    CheckpointSealed,
+    AttemptProgressed,
     Command,
     EndJob,
     Event,
     Explain,
     ResourceDown,
     ResourceUp,
+    SealCheckpoint,
     Settled,
     StartAttempt,
     StopAttempt,
     Tick,
 )
 from dnaml.execution import messages
-from dnaml.execution.attempt_events import ended, ended_by_message, started
-from dnaml.execution.checkpoints import CheckpointStore
-from dnaml.execution.process import WorkerProcess
+from dnaml.execution.attempt_events import ended, ended_by_death, ended_by_message, sealed_by_message, started
+from dnaml.execution.checkpoints import CheckpointStore, lineage_in, lineage_of
+from dnaml.execution.crew import Crew, overran
+from dnaml.execution.process import Given, WorkerProcess
+from dnaml.execution.settings import LocalSettings as LocalSettings
+
+_DEFAULTS = LocalSettings()
 
 NowS = Callable[[], float]
 
@@ -65,31 +69,19 @@ class Listener(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSettings:
-    """Numbers of the local back end: a silent worker is dead after `dead_after_s` unless it burns CPU."""
-
-    tick_every_s: float = 1.0
-    dead_after_s: float = 5.0
-    stop_grace_s: float = 5.0
-    pids: int | None = 4096
-
-
 class LocalBackend:
     """Runs attempts in worker processes and turns what happens to them into events."""
 
     def __init__(
-        self, checkpoints: Path, logs: Path, listener: Listener, now_s: NowS, settings: LocalSettings = LocalSettings()
+        self, checkpoints: Path, logs: Path, listener: Listener, now_s: NowS, settings: LocalSettings = _DEFAULTS
     ) -> None:
-        self._checkpoints, self._logs = checkpoints, logs
         self._store = CheckpointStore(checkpoints)
-        self._saved: set[str] = set()
+        self._saved: dict[str, set[str]] = {}
         self._listener = listener
         self._now_s = now_s
         self._settings = settings
         self._inbox: deque[Event] = deque()
         self._outbox: list[Command] = []
-        self._workers: dict[str, list[WorkerProcess]] = {}
         self._busy: dict[str, WorkerProcess] = {}
         self._unflushed: dict[int, WorkerProcess] = {}
         self._resources: dict[str, ResourceUp] = {}
@@ -100,7 +92,8 @@ class LocalBackend:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._asleep = False
         self._closing = threading.Event()
-        self._checked_s: dict[int, tuple[float, float]] = {}
+        self._crew = Crew(self._selector, checkpoints, logs, settings)
+        self._check_at_s = 0.0
 
     # -- the stream --------------------------------------------------------------------------------------------------
 
@@ -124,20 +117,23 @@ class LocalBackend:
 
     def events(self) -> Iterator[Event]:
         """Yield events until `close`; blocks while nothing happens."""
-        next_tick_s = time.monotonic() + self._settings.tick_every_s
+        next_tick_s = self._check_at_s = time.monotonic() + self._settings.tick_every_s
         unsettled = False
         try:
             while not self._closing.is_set():
-                for event in self._moment(0.0 if unsettled else next_tick_s):
+                for event in self._moment(0.0 if unsettled else self._check_at_s):
                     unsettled = True
                     yield event
-                if time.monotonic() >= next_tick_s:
-                    next_tick_s = time.monotonic() + self._settings.tick_every_s
-                    self._check_workers()
-                    self._listener.look_around()
-                    if self._busy or unsettled:
-                        unsettled = True
-                        yield Tick(at_s=self._now_s())
+                if time.monotonic() >= self._check_at_s:
+                    self._crew.check()
+                    if time.monotonic() >= next_tick_s:
+                        next_tick_s = time.monotonic() + self._settings.tick_every_s
+                        self._listener.look_around()
+                        self._crew.prepare_spare()
+                        if self._busy or unsettled:
+                            unsettled = True
+                            yield Tick(at_s=self._now_s())
+                    self._check_at_s = self._crew.due_s(next_tick_s)
                 if unsettled:
                     yield Settled(at_s=self._now_s())
                     unsettled = False
@@ -168,8 +164,8 @@ class LocalBackend:
             self._resources[event.resource.id] = event
         elif isinstance(event, ResourceDown):
             self._resources.pop(event.resource_id, None)
-            for worker in self._workers.get(event.resource_id, []):
-                worker.kill()
+            for worker in self._crew.of(event.resource_id):
+                worker.kill(f"{event.resource_id} was taken away: {event.reason}", Cause.INTERRUPTED)
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -185,6 +181,8 @@ class LocalBackend:
                     yield from self._start(command)
                 elif isinstance(command, StopAttempt):
                     self._stop(command)
+                elif isinstance(command, SealCheckpoint):
+                    self._seal(command)
                 elif isinstance(command, EndJob):
                     self._listener.ended(command)
                     self._discard_checkpoints(command.job_id)
@@ -196,9 +194,8 @@ class LocalBackend:
 
     def _discard_checkpoints(self, job_id: str) -> None:
         """Remove what a job saved: it is over."""
-        if job_id in self._saved:
-            self._saved.discard(job_id)
-            self._store.discard(job_id)
+        for lineage in self._saved.pop(job_id, ()):
+            self._store.discard(lineage)
 
     def _start(self, command: StartAttempt) -> Iterator[Event]:
         attempt = command.attempt
@@ -206,11 +203,22 @@ class LocalBackend:
             reason = "cancelled before it started"
             yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.CANCELLED, reason, began=False)
             return
-        placement = attempt.placement
-        if command.checkpoint is not None:
-            self._saved.add(attempt.job_id)
-            self._store.fence(attempt.job_id, attempt.epoch)
-        begin = messages.Begin(
+        try:
+            worker = self._crew.worker(self._resources[attempt.placement.resource_id].resource)
+            worker.give(self._begin(command), command.kill_after_s)
+            self._busy[attempt.id] = worker
+            self._unflushed[id(worker)] = worker
+            self._fence(command)
+        except (OSError, KeyError) as error:
+            yield started(self._now_s(), attempt, None)  # so that a replay knows of the attempt that is lost here
+            reason = f"{attempt.placement.resource_id}: no worker could be started: {error}"
+            yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.LOST, reason)
+            return
+        yield started(self._now_s(), attempt, worker)
+
+    def _begin(self, command: StartAttempt) -> messages.Begin:
+        attempt, placement = command.attempt, command.attempt.placement
+        return messages.Begin(
             attempt.id,
             attempt.epoch,
             attempt.job_id,
@@ -218,47 +226,39 @@ class LocalBackend:
             self._listener.payload(attempt.job_id),
             command.checkpoint.id if command.checkpoint else None,
             placement.checkpoint_every_s,
+            placement.part,
+            placement.parts,
+            placement.start,
+            placement.share,
+            lineage_of(attempt.job_id, placement.replica, placement.part),
         )
-        try:
-            worker = self._worker(placement.resource_id)
-            self._busy[attempt.id] = worker
-            worker.give(begin)
-            self._unflushed[id(worker)] = worker
-        except (OSError, KeyError) as error:
-            self._busy.pop(attempt.id, None)
-            yield started(self._now_s(), attempt, None)  # so that a replay knows of the attempt that is lost here
-            reason = f"{placement.resource_id}: no worker could be started: {error}"
-            yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.LOST, reason)
-            return
-        yield started(self._now_s(), attempt, worker)
+
+    def _fence(self, command: StartAttempt) -> None:
+        """Refuse what an earlier attempt may still save, now that this one has a worker."""
+        attempt = command.attempt
+        if attempt.epoch > 1 and command.computation.checkpointable:
+            lineage = lineage_of(attempt.job_id, attempt.placement.replica, attempt.placement.part)
+            self._saved.setdefault(attempt.job_id, set()).add(lineage)
+            self._store.fence(lineage, attempt.epoch)
 
     def _stop(self, command: StopAttempt) -> None:
         worker = self._busy.get(command.attempt_id)
         if worker is not None:
             worker.ask_to_stop(command.attempt_id)
 
-    # -- workers -----------------------------------------------------------------------------------------------------
+    def _seal(self, command: SealCheckpoint) -> None:
+        worker = self._busy.get(command.attempt_id)
+        if worker is not None:
+            worker.tell(messages.Seal(command.attempt_id))
 
-    def _worker(self, resource_id: str) -> WorkerProcess:
-        """Return an idle worker of a resource, a new one while it has slots, else the one with least before it."""
-        workers = self._workers.setdefault(resource_id, [])
-        resource = self._resources[resource_id].resource
-        best = min(workers, key=lambda worker: len(worker.attempts), default=None)
-        if best is not None and (not best.attempts or len(workers) >= resource.slots):
-            return best
-        worker = WorkerProcess(resource, self._checkpoints, self._logs, pids=self._settings.pids)
-        self._selector.register(worker.data, selectors.EVENT_READ, (worker, "data"))
-        self._selector.register(worker.control, selectors.EVENT_READ, (worker, "control"))
-        if worker.pidfd is not None:
-            self._selector.register(worker.pidfd, selectors.EVENT_READ, (worker, "death"))
-        workers.append(worker)
-        return worker
+    # -- workers -----------------------------------------------------------------------------------------------------
 
     def _from_worker(self, worker: WorkerProcess, what: str) -> Iterator[Event]:
         if worker.data.fileno() < 0:
             return  # it was buried earlier in this moment
         if what == "control":
-            worker.hear()
+            for beat in worker.hear():
+                yield from self._on_beat(worker, beat)
             return
         try:
             for message in worker.read():
@@ -268,87 +268,76 @@ class LocalBackend:
         if what == "death":
             yield from self._bury(worker)
 
+    def _on_beat(self, worker: WorkerProcess, beat: messages.Beat) -> Iterator[Event]:
+        """Take in how far an attempt is, and tell it if it got any further."""
+        given = worker.attempts[beat.attempt_id]
+        given.used_s = beat.used_s
+        if given.kill_after_s is not None and given.used_s >= given.kill_after_s:
+            self._check_at_s = 0.0
+        if beat.progress != given.progress:
+            given.progress = beat.progress
+            yield AttemptProgressed(
+                at_s=self._now_s(),
+                attempt_id=beat.attempt_id,
+                epoch=beat.epoch,
+                progress=beat.progress,
+                used_s=beat.used_s,
+            )
+
     def _on_message(self, worker: WorkerProcess, message: messages.FromWorker) -> Iterator[Event]:
         if isinstance(message, messages.Sealed):
-            checkpoint = Checkpoint(
-                id=message.checkpoint_id,
-                attempt_id=message.attempt_id,
-                taken_at_s=self._now_s(),
-                progress=message.progress,
-                size_bytes=message.size_bytes,
-            )
-            yield CheckpointSealed(
-                at_s=checkpoint.taken_at_s, attempt_id=message.attempt_id, epoch=message.epoch, checkpoint=checkpoint
-            )
-            self._saved.add(message.attempt_id.rpartition(".")[0])
+            job_id = message.attempt_id.rpartition(".")[0]
+            self._saved.setdefault(job_id, set()).add(lineage_in(message.checkpoint_id))
+            yield sealed_by_message(self._now_s(), message)
         elif isinstance(message, messages.Ended):
-            worker.finished(message.attempt_id)
+            given = worker.finished(message.attempt_id)
             self._busy.pop(message.attempt_id, None)
             if "killed_children" in message.metered.extra and not worker.attempts:
                 worker.kill()  # what it killed may have served later attempts too: the next one gets a fresh worker
             stored = self._listener.store(message.outcome, message.digest) if message.outcome else None
-            yield ended_by_message(self._now_s(), message, stored)
+            yield ended_by_message(self._now_s(), message, stored, self._cause(worker, given, message))
+
+    @staticmethod
+    def _cause(worker: WorkerProcess, given: Given | None, message: messages.Ended) -> Cause | None:
+        """Classify the end of an attempt that its worker lived to report."""
+        if message.state == "done":
+            return None
+        if given is not None and given.expired_s is not None:
+            message.state, message.error = "failed", overran(given)
+            return Cause.OVERRAN
+        if message.state == "failed" and (message.out_of_memory or worker.ran_out_of_memory()):
+            return Cause.OUT_OF_MEMORY
+        return None
 
     def _bury(self, worker: WorkerProcess) -> Iterator[Event]:
         """Turn a worker's death into the end of its attempt; a result it managed to send still counts."""
-        self._forget(worker)
-        self._workers[worker.resource.id].remove(worker)
+        self._crew.part_with(worker)
         stopping = worker.stopping_since_s is not None
-        own_doing, cause = worker.bury()
+        death = worker.bury()
         for message in worker.last_words:
             yield from self._on_message(worker, message)
-        for position, (attempt_id, epoch) in enumerate(list(worker.attempts)):
-            if self._busy.pop(attempt_id, None) is None:
+        for position, given in enumerate(list(worker.attempts.values())):
+            if self._busy.pop(given.attempt_id, None) is None:
                 continue
             if position:
                 reason = "its worker died before it began"
-                yield ended(self._now_s(), attempt_id, epoch, AttemptState.LOST, reason, began=False)
-            elif stopping:
-                yield ended(self._now_s(), attempt_id, epoch, AttemptState.STOPPED, "stopped by force")
+                yield ended(self._now_s(), given.attempt_id, given.epoch, AttemptState.LOST, reason, began=False)
+            elif stopping and death.cause in (None, Cause.DIED):
+                yield ended(self._now_s(), given.attempt_id, given.epoch, AttemptState.STOPPED, "stopped by force")
             else:
-                outcome = AttemptState.FAILED if own_doing else AttemptState.LOST
-                yield ended(self._now_s(), attempt_id, epoch, outcome, cause)
-
-    def _forget(self, worker: WorkerProcess) -> None:
-        for watched in (worker.data, worker.control, worker.pidfd):
-            if watched is not None:
-                self._selector.unregister(watched)
-        self._checked_s.pop(worker.pid, None)
-
-    def _check_workers(self) -> None:
-        """Kill what was asked to stop and did not, and what neither beats nor burns CPU."""
-        now_s = time.monotonic()
-        for worker in {id(worker): worker for worker in self._busy.values()}.values():
-            since_s = worker.stopping_since_s
-            broken = worker.broken_limit()
-            if broken is not None:
-                worker.kill(because=broken)
-            elif since_s is not None and now_s - since_s > self._settings.stop_grace_s:
-                worker.kill()
-            elif now_s - worker.heard_at_s > self._settings.dead_after_s and not self._burns_cpu(worker, now_s):
-                worker.kill()
-
-    def _burns_cpu(self, worker: WorkerProcess, now_s: float) -> bool:
-        """Say whether a silent worker used CPU since it was last looked at: C code may hold the interpreter's lock."""
-        cpu_s = worker.cpu_s()
-        if cpu_s is None:
-            return False
-        _, before_s = self._checked_s.get(worker.pid, (now_s, -1.0))
-        self._checked_s[worker.pid] = (now_s, cpu_s)
-        return cpu_s > before_s
+                yield ended_by_death(self._now_s(), given, death)
 
     def pids(self) -> dict[str, tuple[str, int]]:
         """Return for each running attempt its resource and process id; a snapshot, from any thread."""
-        return {attempt_id: (worker.resource.id, worker.pid) for attempt_id, worker in dict(self._busy).items()}
+        return {
+            attempt_id: (worker.resource.id, worker.pid)
+            for attempt_id, worker in dict(self._busy).items()
+            if worker.resource is not None
+        }
 
     def _shut_down(self) -> None:
-        workers = [worker for group in self._workers.values() for worker in group]
-        for worker in workers:
-            worker.kill()
-        for worker in workers:
-            self._forget(worker)
-            worker.bury()
-        self._workers, self._busy = {}, {}
+        self._crew.shut_down()
+        self._busy = {}
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

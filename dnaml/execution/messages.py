@@ -32,7 +32,10 @@ class Payload(msgspec.Struct, array_like=True):
 
 
 class Begin(msgspec.Struct, array_like=True, tag="begin"):
-    """Engine to worker: run this. `payload` is an encoded Payload."""
+    """Engine to worker: run this. `payload` is an encoded Payload.
+
+    A part runs on the slice [`start`, `start` + `share`) of the first argument. `lineage` owns what it saves.
+    """
 
     attempt_id: str
     epoch: int
@@ -41,10 +44,34 @@ class Begin(msgspec.Struct, array_like=True, tag="begin"):
     payload: bytes
     checkpoint_id: str | None
     checkpoint_every_s: float | None
+    part: int = 0
+    parts: int = 1
+    start: float = 0.0
+    share: float = 1.0
+    lineage: str = ""
+
+
+class Warm(msgspec.Struct, array_like=True, tag="warm"):
+    """Engine to worker: work with this function may come; `function` is a pickled callable, to be imported now."""
+
+    function: bytes
+    function_digest: str
 
 
 class Stop(msgspec.Struct, array_like=True, tag="stop"):
     """Engine to worker: end this attempt at its next step."""
+
+    attempt_id: str
+
+
+class Seal(msgspec.Struct, array_like=True, tag="seal"):
+    """Engine to worker: write a checkpoint of this attempt at its next `save`, due or not."""
+
+    attempt_id: str
+
+
+class Expire(msgspec.Struct, array_like=True, tag="expire"):
+    """Engine to worker: this attempt used what it was allowed; send SIGTERM to it and to everything it started."""
 
     attempt_id: str
 
@@ -71,6 +98,7 @@ class Ended(msgspec.Struct, array_like=True, tag="ended"):
     error: str | None
     log_start: int = 0
     log_end: int = 0
+    out_of_memory: bool = False
 
 
 class Sealed(msgspec.Struct, array_like=True, tag="sealed"):
@@ -81,10 +109,16 @@ class Sealed(msgspec.Struct, array_like=True, tag="sealed"):
     checkpoint_id: str
     progress: float
     size_bytes: int
+    write_s: float = 0.0
 
 
 class Beat(msgspec.Struct, array_like=True, tag="beat"):
-    """Worker to engine, on the control socket: still here."""
+    """Worker to engine, on the control socket: still here, running this attempt (none: ""), which is so far."""
+
+    attempt_id: str = ""
+    epoch: int = 0
+    progress: float = 0.0
+    used_s: float = 0.0
 
 
 class Outcome(msgspec.Struct, array_like=True):
@@ -97,7 +131,7 @@ class Outcome(msgspec.Struct, array_like=True):
 
 
 FromWorker = Ended | Sealed | Beat
-FromEngine = Begin | Stop
+FromEngine = Begin | Warm | Stop | Seal | Expire
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

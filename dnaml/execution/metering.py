@@ -8,12 +8,15 @@ attempt alone: `ru_maxrss` would be the largest ever, that of the process which 
 import os
 import resource
 import sys
+import threading
 import time
 
 from dnaml.execution.messages import Metered
 
 _NANO = 1e-9
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+_Reading = tuple[float, resource.struct_rusage, resource.struct_rusage, float, float, tuple[int, int] | None]
 
 
 class Meter:
@@ -27,6 +30,7 @@ class Meter:
         self._io = _open(f"{proc}/self/io")
         self._status = _open(f"{proc}/self/status")
         self._reset = _open(f"{proc}/self/clear_refs", os.O_WRONLY)
+        self._thread_clock = _thread_clock()
         self._before = self._read()
 
     def start(self) -> None:
@@ -37,14 +41,12 @@ class Meter:
 
     def stop(self) -> Metered:
         """Return what was used since `start`."""
-        wall0, self0, children0, thread0, delay0, io0 = self._before
-        wall1, self1, children1, thread1, delay1, io1 = self._read()
+        now = self._read()
+        _, self0, children0, _, _, io0 = self._before
+        wall_s, cpu_s, blocked_s = self._clock_s(now)
+        _, self1, children1, _, _, io1 = now
         user_s = self1.ru_utime - self0.ru_utime + children1.ru_utime - children0.ru_utime
         system_s = self1.ru_stime - self0.ru_stime + children1.ru_stime - children0.ru_stime
-        wall_s, cpu_s = wall1 - wall0, user_s + system_s
-        children_s = children1.ru_utime + children1.ru_stime - children0.ru_utime - children0.ru_stime
-        on_core_s = max(thread1 - thread0 + children_s, cpu_s)  # other threads work while this one waits for them
-        blocked_s = max(0.0, wall_s - on_core_s - (delay1 - delay0))
         extra = {
             "cpu_user_s": user_s,
             "cpu_system_s": system_s,
@@ -58,16 +60,30 @@ class Meter:
             extra["written_bytes"] = float(io1[1] - io0[1])
         children_peak = children1.ru_maxrss if children1.ru_maxrss > children0.ru_maxrss else 0
         peak_bytes = max(self._peak_bytes(self1), children_peak * _MAXRSS_UNIT)
-        return Metered(wall_s, max(cpu_s, thread1 - thread0), blocked_s, peak_bytes, extra)
+        return Metered(wall_s, cpu_s, blocked_s, peak_bytes, extra)
 
-    def _read(
-        self,
-    ) -> tuple[float, resource.struct_rusage, resource.struct_rusage, float, float, tuple[int, int] | None]:
+    def used_s(self) -> float:
+        """Return how far the attempt's own clock is since `start`; any thread may ask."""
+        _, cpu_s, blocked_s = self._clock_s(self._read())
+        return cpu_s + blocked_s
+
+    def _clock_s(self, now: _Reading) -> tuple[float, float, float]:
+        """Return wall, CPU and blocked seconds between `start` and a reading."""
+        wall0, self0, children0, thread0, delay0, _ = self._before
+        wall1, self1, children1, thread1, delay1, _ = now
+        children_s = children1.ru_utime + children1.ru_stime - children0.ru_utime - children0.ru_stime
+        cpu_s = self1.ru_utime + self1.ru_stime - self0.ru_utime - self0.ru_stime + children_s
+        on_core_s = max(thread1 - thread0 + children_s, cpu_s)  # other threads work while this one waits for them
+        wall_s = wall1 - wall0
+        blocked_s = max(0.0, wall_s - on_core_s - (delay1 - delay0))
+        return wall_s, max(cpu_s, thread1 - thread0), blocked_s
+
+    def _read(self) -> _Reading:
         return (
             time.monotonic(),
             resource.getrusage(resource.RUSAGE_SELF),
             resource.getrusage(resource.RUSAGE_CHILDREN),
-            time.thread_time(),
+            time.thread_time() if self._thread_clock is None else time.clock_gettime(self._thread_clock),
             self._delay_s(),
             self._io_bytes(),
         )
@@ -89,6 +105,12 @@ class Meter:
             return None
         fields = os.pread(self._io, 256, 0).split()
         return int(fields[1]), int(fields[3])
+
+
+def _thread_clock() -> int | None:
+    """Return the clock of the calling thread's CPU time, which other threads can read too; None where there is none."""
+    get = getattr(time, "pthread_getcpuclockid", None)
+    return None if get is None else get(threading.get_ident())
 
 
 def _open(path: str, flags: int = os.O_RDONLY) -> int | None:

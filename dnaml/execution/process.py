@@ -1,48 +1,83 @@
-"""One worker process as the engine sees it: started, spoken to, found dead, killed with everything below it."""
+"""One worker process as the engine sees it: started, spoken to, found dead, killed with everything below it.
+
+It is started without a resource (a spare) and taken into service for one: its limits are set then.
+"""
 
 import contextlib
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from dnaml.core.attempt import Cause
 from dnaml.core.resource import Resource
 from dnaml.execution import messages, orphans
 from dnaml.execution.limits import Containment, Kind
+from dnaml.execution.vitals import Vitals
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _OUR_OWN_DEATHS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP})
+_NEARLY_FULL_SHARE = 0.9
+_KEPT_BYTES = 1 << 20  # of a payload, for a spare worker to prepare by
+_DIES_WITHIN_S = 2.0
+
+
+@dataclass(slots=True)
+class Given:
+    """An attempt that a worker was given: since when it is the one that runs, and how far it said it is."""
+
+    attempt_id: str
+    epoch: int
+    payload: bytes
+    kill_after_s: float | None = None
+    began_s: float | None = None
+    progress: float = 0.0
+    used_s: float = 0.0
+    expired_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Says what a worker died of: whether it was the work's own doing, the class of it, and in words."""
+
+    own_doing: bool
+    cause: Cause | None
+    told: str
 
 
 class WorkerProcess:
     """A process in its own session. `fileno`s to watch: `data`, `control` and, on Linux, `pidfd`."""
 
-    def __init__(self, resource: Resource, checkpoints: Path, logs: Path, *, pids: int | None) -> None:
-        self.resource = resource
+    def __init__(
+        self, checkpoints: Path, logs: Path, *, environment: Mapping[str, str], beat_every_s: float = 1.0
+    ) -> None:
         name = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self.resource: Resource | None = None
+        self.environment = dict(environment)
         self.token = orphans.token_below(name)
-        self.log = f"{resource.id.replace('/', '_')}-{name}.log"
-        self.killed_because = ""
-        self.attempts: deque[tuple[str, int]] = deque()
-        self._unsent: list[bytes] = []
+        self.log = f"spare-{name}.log"
+        self.killed_because, self.killed_cause = "", None  # type: tuple[str, Cause | None]
+        self.attempts: dict[str, Given] = {}
+        self.warmed: set[str] = set()
         self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
         self.heard_at_s = time.monotonic()
-        self._reader = messages.FrameReader()
-        self._containment = Containment.open(
-            f"dnaml-{name}",
-            memory_bytes=resource.memory_bytes,
-            pids=pids,
-            cpu_quota_share=resource.cpu_quota_share,
-        )
+        self.suspected: Vitals | None = None
+        self.oom_kills = 0
+        self.most_rss_bytes = 0
+        self._name, self._logs = name, logs
+        self._unsent: list[bytes] = []
+        self._reader, self._control_reader = messages.FrameReader(), messages.FrameReader()
+        self._containment: Containment | None = None
         self.data, far_data = socket.socketpair()
         self.control, far_control = socket.socketpair()
         with far_data, far_control, open(logs / self.log, "ab") as log:
@@ -55,35 +90,62 @@ class WorkerProcess:
                     *(str(far.fileno()) for far in (far_data, far_control)),
                     str(checkpoints),
                     str(os.getpid()),
+                    str(beat_every_s),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(far_data.fileno(), far_control.fileno()),
                 start_new_session=True,
-                env=self._environment(),
+                env=self._variables(),
             )
         self.pid = self._child.pid
-        self._containment.attach(self.pid)
         self.pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
         self.control.setblocking(False)
 
-    def _environment(self) -> dict[str, str]:
+    def _variables(self) -> dict[str, str]:
         return {
             **os.environ,
             **dict.fromkeys(_ONE_THREAD, "1"),
-            **self.resource.environment,
+            "DNAML_PART": "0",
+            "DNAML_PARTS": "1",
+            **self.environment,
             "DNAML_WORKER": self.token,
             "DNAML_PATH": os.pathsep.join(entry for entry in sys.path if entry) + os.pathsep + os.getcwd(),
         }
+
+    def take_in(self, resource: Resource, *, pids: int | None, open_files: int | None) -> None:
+        """Take the process into service for a resource, within its limits; raise OSError if it is gone."""
+        containment = Containment.open(
+            f"dnaml-{self._name}",
+            memory_bytes=resource.memory_bytes,
+            pids=pids,
+            cpu_quota_share=resource.cpu_quota_share,
+            open_files=open_files,
+        )
+        try:
+            containment.attach(self.pid)
+        except BaseException:
+            containment.close()
+            raise
+        self._containment, self.resource = containment, resource
+        log = f"{resource.id.replace('/', '_')}-{self._name}.log"
+        (self._logs / self.log).rename(self._logs / log)
+        self.log = log
 
     def log_bytes(self) -> int:
         """Return how much the worker has written to its log so far."""
         return os.fstat(self._log_fd).st_size
 
-    def give(self, message: messages.Begin) -> None:
+    # -- speaking ------------------------------------------------------------------------------------------------------
+
+    def give(self, message: messages.Begin, kill_after_s: float | None = None) -> None:
         """Add an attempt to what the worker is sent at the next `flush`."""
-        self.attempts.append((message.attempt_id, message.epoch))
+        kept = message.payload if len(message.payload) <= _KEPT_BYTES else b""
+        given = Given(message.attempt_id, message.epoch, kept, kill_after_s)
+        if not self.attempts:
+            given.began_s = time.monotonic()
+        self.attempts[message.attempt_id] = given
         self._unsent.append(messages.framed(messages.encode(message)))
 
     def flush(self) -> None:
@@ -92,12 +154,32 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self.data.sendall(b"".join(unsent))
 
+    def warm(self, payload: messages.Payload) -> None:
+        """Have an idle worker import the function of a payload, which it may have to run; once is enough."""
+        if payload.function_digest not in self.warmed:
+            self.warmed.add(payload.function_digest)
+            message = messages.Warm(payload.function, payload.function_digest)
+            with contextlib.suppress(OSError):
+                self.data.sendall(messages.framed(messages.encode(message)))
+
     def ask_to_stop(self, attempt_id: str) -> None:
         """Tell the worker to end an attempt at its next step, or not to begin it."""
-        if self.attempts and self.attempts[0][0] == attempt_id and self.stopping_since_s is None:
+        running = self.running
+        if running is not None and running.attempt_id == attempt_id and self.stopping_since_s is None:
             self.stopping_since_s = time.monotonic()
-        with contextlib.suppress(OSError):  # it is dying: its end is noticed by the loop
-            self.control.send(messages.framed(messages.encode(messages.Stop(attempt_id))))
+        self.tell(messages.Stop(attempt_id))
+
+    def tell(self, message: messages.Stop | messages.Seal | messages.Expire) -> None:
+        """Ask something of the attempt that runs; a worker that is dying is noticed by the loop."""
+        with contextlib.suppress(OSError):
+            self.control.send(messages.framed(messages.encode(message)))
+
+    # -- hearing -------------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Given | None:
+        """Return the attempt that runs, in front of those that wait for it."""
+        return next(iter(self.attempts.values()), None)
 
     def read(self) -> Iterator[messages.FromWorker]:
         """Yield what the worker said since the last call; raises EOFError when it is gone."""
@@ -109,61 +191,102 @@ class WorkerProcess:
             data = b""
         if not data:
             raise EOFError
-        self.heard_at_s = time.monotonic()
+        self._heard()
         for frame in self._reader.feed(data):
             yield messages.decode_from_worker(frame)
 
-    def hear(self) -> None:
-        """Take in heartbeats."""
+    def hear(self) -> list[messages.Beat]:
+        """Take in heartbeats and return those that tell of an attempt which this worker still holds."""
+        beats = []
         with contextlib.suppress(OSError):  # nothing more to read, or it is dying
-            while self.control.recv(4096):
-                self.heard_at_s = time.monotonic()
+            while data := self.control.recv(4096):
+                self._heard()
+                for frame in self._control_reader.feed(data):
+                    beat = messages.decode_from_worker(frame)
+                    if isinstance(beat, messages.Beat) and beat.attempt_id in self.attempts:
+                        beats.append(beat)
+        return beats
 
-    def finished(self, attempt_id: str) -> None:
-        """Note that an attempt is over."""
+    def _heard(self) -> None:
+        self.heard_at_s, self.suspected = time.monotonic(), None
+
+    def finished(self, attempt_id: str) -> Given | None:
+        """Note that an attempt is over, and return what was known of it; the next one runs from now on."""
         self.stopping_since_s = None
-        self.attempts = deque(pair for pair in self.attempts if pair[0] != attempt_id)
+        given = self.attempts.pop(attempt_id, None)
+        running = self.running
+        if running is not None and running.began_s is None:
+            running.began_s = time.monotonic()
+        return given
 
-    def cpu_s(self) -> float | None:
-        """Return CPU seconds of the process so far, where the system tells without a cost."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def ran_out_of_memory(self) -> bool:
+        """Say whether the kernel killed anything of this worker for want of memory since the last time it was asked."""
+        before, self.oom_kills = self.oom_kills, self._containment.oom_kills() if self._containment else 0
+        return self.oom_kills > before
 
-    def broken_limit(self) -> str | None:
+    def broken_limit(self) -> tuple[str, Cause | None] | None:
         """Say which limit the process tree breaks, where no control group holds it; None if all is well."""
-        if self._containment.kind is not Kind.WATCH:
+        held = self._containment
+        if held is None or held.kind is not Kind.WATCH:
             return None
-        pids = self._containment.processes()
-        return self._containment.exceeded(sum(_rss_bytes(pid) for pid in pids), len(pids))
+        pids = held.processes()
+        rss_bytes = sum(_rss_bytes(pid) for pid in pids)
+        self.most_rss_bytes = max(self.most_rss_bytes, rss_bytes)
+        told = held.exceeded(rss_bytes, len(pids))
+        if told is None:
+            return None
+        over = held.memory_bytes is not None and rss_bytes > held.memory_bytes
+        return told, Cause.OUT_OF_MEMORY if over else None
 
-    def kill(self, because: str = "") -> None:
-        """Kill the process, its group, and whatever left its group; `because` makes it the work's own doing."""
-        self.killed_because = self.killed_because or because
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def kill(self, because: str = "", cause: Cause | None = None) -> None:
+        """Kill the process, its group, and whatever left its group; what `because` says is why its attempt ends."""
+        if not self.killed_because:
+            self.killed_because, self.killed_cause = because, cause
         orphans.kill_group(self.pid)
-        self._containment.kill()
+        if self._containment is not None:
+            self._containment.kill()
 
-    def bury(self) -> tuple[bool, str]:
-        """Reap a dead process and everything it left; return whether it was the work's own doing, and what happened."""
+    def bury(self) -> Death:
+        """Reap a dead process and everything it left; return what it died of. What it said last is in `last_words`.
+
+        One that is killed but stuck in the kernel is left to the system: nobody listens to it any more.
+        """
         self.kill()
-        code = self._child.wait()
-        rest = self._drain()
+        code = self._wait()
+        self.last_words = self._drain()
         orphans.kill_left_behind(self.token)
-        oom = self._containment.oom_kills() > 0
-        self._containment.close()
+        oom = self.ran_out_of_memory()
+        if self._containment is not None:
+            self._containment.close()
         for channel in (self.data, self.control):
             channel.close()
         for fd in (self.pidfd, self._log_fd):
             if fd is not None:
                 os.close(fd)
-        self.last_words = rest
+        if self.resource is None:
+            (self._logs / self.log).unlink(missing_ok=True)
+        return self._death(code, oom)
+
+    def _wait(self) -> int | None:
+        """Return the exit code of the killed process; None for one that does not die, as in a disk wait."""
+        if self.pidfd is not None:
+            poller = select.poll()
+            poller.register(self.pidfd, select.POLLIN)
+            if not poller.poll(_DIES_WITHIN_S * 1000):
+                return None
+        return self._child.wait()
+
+    def _death(self, code: int | None, oom: bool) -> Death:
+        limit = self.resource.memory_bytes if self.resource else None
+        filled = limit is not None and self.most_rss_bytes > _NEARLY_FULL_SHARE * limit and code == -signal.SIGKILL
         if self.killed_because:
-            return True, self.killed_because
-        if oom:
-            return True, f"it needed more memory than {self.resource.id} allows and was killed"
-        return _cause(code)
+            return Death(self.killed_cause in (None, *_OWN_CAUSES), self.killed_cause, self.killed_because)
+        if oom or filled:
+            where = self.resource.id if self.resource else "the machine"
+            return Death(True, Cause.OUT_OF_MEMORY, f"it needed more memory than {where} allows and was killed")
+        return _death_by(code)
 
     def _drain(self) -> "list[messages.FromWorker]":
         """Return what the worker managed to say before it died."""
@@ -179,12 +302,18 @@ class WorkerProcess:
         return said
 
 
-def _cause(code: int) -> tuple[bool, str]:
-    """Say whether an exit code was the work's own doing, and name it."""
+_OWN_CAUSES = (Cause.OUT_OF_MEMORY, Cause.OVERRAN)
+
+
+def _death_by(code: int | None) -> Death:
+    """Say what an exit code means; a worker killed from outside is not the work's own doing."""
+    if code is None:
+        return Death(False, Cause.SILENT, "its process was killed and did not die")
     if code >= 0:
-        return True, f"its process exited with code {code}"
+        return Death(True, None, f"its process exited with code {code}")
     number = signal.Signals(-code)
-    return number not in _OUR_OWN_DEATHS, f"its process was killed by {number.name}"
+    ours = number not in _OUR_OWN_DEATHS
+    return Death(ours, None if ours else Cause.DIED, f"its process was killed by {number.name}")
 
 
 def _rss_bytes(pid: int) -> int:

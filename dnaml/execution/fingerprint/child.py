@@ -124,7 +124,7 @@ class PilotProcess:
         from dnaml.execution.checkpoints import CheckpointStore
         from dnaml.execution.context import Context
 
-        def sealed(checkpoint: "Checkpoint") -> None:
+        def sealed(checkpoint: "Checkpoint", _: float) -> None:
             self._checkpoint_bytes = float(checkpoint.size_bytes)
 
         class FirstSaved(Context):

@@ -1,0 +1,201 @@
+"""The worker processes of the local back end: which serves which resource, the spare, and who must be killed when.
+
+The loop's thread owns it. The kernel kills workers with the thread that started them, so nobody else may start one.
+"""
+
+import selectors
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dnaml.core.attempt import Cause
+from dnaml.core.resource import Resource
+from dnaml.execution import messages, vitals
+from dnaml.execution.process import Given, WorkerProcess
+from dnaml.execution.settings import LocalSettings
+
+_SLACK_S = 1.0
+
+
+class Crew:
+    """Workers by resource, watched by one selector: `(worker, "data" | "control" | "death")` is each key's data."""
+
+    def __init__(
+        self, selector: selectors.BaseSelector, checkpoints: Path, logs: Path, settings: LocalSettings
+    ) -> None:
+        self._selector = selector
+        self._checkpoints, self._logs = checkpoints, logs
+        self._settings = settings
+        self._of: dict[str, list[WorkerProcess]] = {}
+        self._spare: WorkerProcess | None = None
+        self._checked_s = time.monotonic()
+
+    def __iter__(self) -> Iterator[WorkerProcess]:
+        """Yield every worker, the spare too."""
+        for workers in self._of.values():
+            yield from workers
+        if self._spare is not None:
+            yield self._spare
+
+    def of(self, resource_id: str) -> list[WorkerProcess]:
+        """Return the workers of one resource."""
+        return self._of.get(resource_id, [])
+
+    # -- coming and going ----------------------------------------------------------------------------------------------
+
+    def worker(self, resource: Resource) -> WorkerProcess:
+        """Return an idle worker of a resource, a new one while it has slots, else the one with least before it.
+
+        Raises OSError when no process can be had.
+        """
+        workers = self._of.setdefault(resource.id, [])
+        best = min(workers, key=lambda worker: len(worker.attempts), default=None)
+        if best is not None and (not best.attempts or len(workers) >= resource.slots):
+            return best
+        worker = self._in_service(resource)
+        workers.append(worker)
+        return worker
+
+    def _in_service(self, resource: Resource) -> WorkerProcess:
+        """Return the spare if it fits and lives, else a worker started now."""
+        limits = {"pids": self._settings.pids, "open_files": self._settings.open_files}
+        spare = self._spare
+        if spare is not None and spare.environment == dict(resource.environment):
+            self._spare = None
+            try:
+                spare.take_in(resource, **limits)
+                return spare
+            except OSError:
+                self._unwatch(spare)
+                spare.bury()
+        worker = self._started(resource)
+        try:
+            worker.take_in(resource, **limits)
+        except OSError:
+            self._unwatch(worker)
+            worker.bury()
+            raise
+        return worker
+
+    def _started(self, resource: Resource) -> WorkerProcess:
+        worker = WorkerProcess(
+            self._checkpoints,
+            self._logs,
+            environment=resource.environment,
+            beat_every_s=self._settings.beat_every_s,
+        )
+        for watched, what in ((worker.data, "data"), (worker.control, "control"), (worker.pidfd, "death")):
+            if watched is not None:
+                self._selector.register(watched, selectors.EVENT_READ, (worker, what))
+        return worker
+
+    def part_with(self, worker: WorkerProcess) -> None:
+        """Take a worker that died out of service."""
+        self._unwatch(worker)
+        if worker is self._spare:
+            self._spare = None
+        elif worker.resource is not None:
+            self._of[worker.resource.id].remove(worker)
+
+    def _unwatch(self, worker: WorkerProcess) -> None:
+        for watched in (worker.data, worker.control, worker.pidfd):
+            if watched is not None:
+                self._selector.unregister(watched)
+
+    def shut_down(self) -> None:
+        """Kill and bury everyone."""
+        workers = list(self)
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            self._unwatch(worker)
+            worker.bury()
+        self._of, self._spare = {}, None
+
+    # -- the spare -----------------------------------------------------------------------------------------------------
+
+    def prepare_spare(self) -> None:
+        """Keep a spare worker once an attempt has run a while, and let it import what runs."""
+        after_s = self._settings.spare_after_s
+        if after_s is None:
+            return
+        since_s = time.monotonic() - after_s
+        for worker in list(self):
+            given, resource = worker.running, worker.resource
+            if given is None or resource is None or given.began_s is None or given.began_s > since_s:
+                continue
+            if self._spare is None:
+                try:
+                    self._spare = self._started(resource)
+                except OSError:
+                    return  # the system has no room for one: work goes on without it
+            if given.payload and self._spare.environment == worker.environment:
+                self._spare.warm(messages.decode_payload(given.payload))
+                given.payload = b""
+
+    # -- the watch -----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Kill what breaks a limit, what was asked to end and did not, and what is silent; note what uses too much."""
+        now_s = time.monotonic()
+        deaf_s = now_s - self._checked_s - self._settings.tick_every_s
+        self._checked_s = now_s
+        for worker in self:
+            if deaf_s > _SLACK_S:
+                worker.heard_at_s += deaf_s  # nobody listened: this process itself was stopped, or starved
+            broken = worker.broken_limit()
+            if broken is not None:
+                worker.kill(*broken)
+            elif worker.stopping_since_s is not None and now_s - worker.stopping_since_s > self._settings.stop_grace_s:
+                worker.kill()
+            elif self._is_silent(worker, now_s):
+                silence_s = self._settings.dead_after_s
+                worker.kill(f"its process said nothing for {silence_s:g} s and did not move", Cause.SILENT)
+            else:
+                self._check_use(worker, now_s)
+
+    def due_s(self, next_tick_s: float) -> float:
+        """Return when to check next: at the next tick, or when a silent worker or a grace comes to its end."""
+        settings = self._settings
+        due_s = next_tick_s
+        for worker in self:
+            due_s = min(due_s, worker.heard_at_s + settings.dead_after_s * (0.5 if worker.suspected is None else 1.0))
+            given = worker.running
+            if given is not None and given.expired_s is not None:
+                due_s = min(due_s, given.expired_s + settings.overrun_grace_s)
+        return due_s
+
+    def _is_silent(self, worker: WorkerProcess, now_s: float) -> bool:
+        """Say whether a worker is dead: no beat for long enough, and since half that time nothing of it moved."""
+        half_s = self._settings.dead_after_s / 2
+        silent_s = now_s - worker.heard_at_s
+        if silent_s < half_s:
+            return False
+        before, now = worker.suspected, vitals.look(worker.pid)
+        worker.suspected = now
+        if silent_s < 2 * half_s:
+            worker.suspected = before or now
+            return False
+        if now is None or now.frozen or (before is not None and not now.moved_since(before)):
+            return True
+        worker.heard_at_s = now_s - half_s  # alive, but mute: it is looked at again
+        if before is not None and worker.running is not None:
+            worker.running.used_s += (now.ran_ns - before.ran_ns) * 1e-9
+        return False
+
+    def _check_use(self, worker: WorkerProcess, now_s: float) -> None:
+        """Tell an attempt that used what it may to end, and kill it after its grace."""
+        given = worker.running
+        if given is None or given.kill_after_s is None:
+            return
+        if given.expired_s is None:
+            if given.used_s >= given.kill_after_s:
+                given.expired_s = now_s
+                worker.tell(messages.Expire(given.attempt_id))
+        elif now_s - given.expired_s >= self._settings.overrun_grace_s:
+            worker.kill(overran(given), Cause.OVERRAN)
+
+
+def overran(given: Given) -> str:
+    """Say that an attempt used more than it was allowed."""
+    return f"it used {given.used_s:.1f} s and was allowed {given.kill_after_s or 0.0:.1f} s"
