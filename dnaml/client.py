@@ -254,7 +254,7 @@ class Executor(concurrent.futures.Executor):
         job, computation, payload = accepted(call, job_id=job_id, at_s=self._engine.now_s(), started=started)
         self._check_memory(computation)
         future: Future[T] = Future(job.id, self._changed, self._stop)
-        future._read_record = self._record
+        future._read_record, future._join = self._record, options.join
         return future, (job, computation, payload)
 
     def _on_broken(self, error: BaseException) -> None:

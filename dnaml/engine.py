@@ -106,8 +106,8 @@ class Watcher:
         """Say whether the job may start."""
         return True
 
-    def ended(self, command: EndJob, outcome: bytes | None) -> None:
-        """Take a job's end and the encoded outcome behind it."""
+    def ended(self, command: EndJob, outcome: bytes | None, parts: Sequence[bytes] = ()) -> None:
+        """Take a job's end and the encoded outcome behind it; those of its parts in order where it was split."""
 
     def explained(self, command: Explain) -> None:
         """Take the reason why a job waits."""
@@ -308,13 +308,14 @@ class Engine:
 
     def ended(self, command: EndJob) -> None:
         """Hand a job's end and its outcome to the user's side."""
-        stored = command.result
-        outcome = None
-        if stored is not None:
-            outcome = self._fresh.pop((stored.segment, stored.offset), None) or self._outcomes.read(stored)
+        outcome = self._outcome(command.result) if command.result is not None else None
+        parts = tuple(self._outcome(stored) for stored in command.parts)
         self._where.pop(command.job_id, None)
         self._recent.pop(command.job_id, None)
-        self._watcher.ended(command, outcome)
+        self._watcher.ended(command, outcome, parts)
+
+    def _outcome(self, stored: Stored) -> bytes:
+        return self._fresh.pop((stored.segment, stored.offset), None) or self._outcomes.read(stored)
 
     def explained(self, command: Explain) -> None:
         """Hand on why a job waits."""

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dnaml.core.errors import ComputationFailed, ComputationLost, ComputationStopped
@@ -10,6 +10,7 @@ from dnaml.core.events import EndJob, Explain, StartAttempt
 from dnaml.core.plan import Decision
 from dnaml.engine import Watcher
 from dnaml.execution import messages, pickling
+from dnaml.execution.parts import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dnaml.history import Record
 
 T = TypeVar("T")
+Join = Callable[[list[Any]], Any] | None  # Any: the results of parts, and what is made of them
 
 
 class RemoteTraceback(Exception):
@@ -103,11 +105,12 @@ class Future(concurrent.futures.Future[T]):
         self._raw: bytes | None = None
         self._waits_because = ""
         self._read_record: Callable[[str], Record] | None = None
+        self._join: Join = None
 
     def result(self, timeout: float | None = None) -> T:
         """Return what the computation returned, or raise what it raised (with the worker's traceback as cause)."""
         value: Any = super().result(timeout)  # Any: the raw outcome, until it is read below
-        if isinstance(value, _Unread):
+        if isinstance(value, _Unread | _UnreadParts):
             value = self._result = value.read()
         result: T = value
         return result
@@ -154,10 +157,12 @@ class Future(concurrent.futures.Future[T]):
             return True
         return not self.cancelled() and self.set_running_or_notify_cancel()
 
-    def _end(self, command: EndJob, outcome: bytes | None) -> None:
+    def _end(self, command: EndJob, outcome: bytes | None, parts: Sequence[bytes] = ()) -> None:
         if self.cancelled() or self.done():
             return
-        if command.state.value == "SUCCEEDED" and outcome is not None:
+        if command.state.value == "SUCCEEDED" and parts:
+            self.set_result(_UnreadParts(parts, self._join))  # type: ignore[arg-type]  # as below
+        elif command.state.value == "SUCCEEDED" and outcome is not None:
             self.set_result(_Unread(outcome))  # type: ignore[arg-type]  # read on first use, in the user's thread
         elif command.state.value == "CANCELLED" and not self.running() and super().cancel():
             self.set_running_or_notify_cancel()
@@ -187,11 +192,11 @@ class FutureKeeper(Watcher):
         self._tell()
         return goes
 
-    def ended(self, command: EndJob, outcome: bytes | None) -> None:
+    def ended(self, command: EndJob, outcome: bytes | None, parts: Sequence[bytes] = ()) -> None:
         """Give the job's future its result or error."""
         future = self._futures.pop(command.job_id, None)
         if future is not None:
-            future._end(command, outcome)
+            future._end(command, outcome, parts)
             self._tell()
 
     def explained(self, command: Explain) -> None:
@@ -235,6 +240,18 @@ class _Unread:
 
     def read(self) -> Any:  # Any: whatever the user returned
         return pickling.loads(messages.decode_outcome(self._outcome).result)
+
+
+class _UnreadParts:
+    """The bytes of the results of all parts of a split job, in order."""
+
+    __slots__ = ("_join", "_parts")
+
+    def __init__(self, parts: Sequence[bytes], join: Join) -> None:
+        self._parts, self._join = parts, join
+
+    def read(self) -> Any:  # Any: whatever the user's join makes of them
+        return joined([_Unread(part).read() for part in self._parts], self._join)
 
 
 def _exception(command: EndJob, outcome: bytes | None) -> BaseException:

@@ -286,7 +286,8 @@ class KeptResults:
         for job_id in reversed(candidates):
             view = history.jobs.get(job_id)
             last = view.last if view is not None else None
-            if last is not None and last.state is AttemptState.DONE and last.result is not None:
+            whole = last is not None and last.placement.parts == 1
+            if whole and last is not None and last.state is AttemptState.DONE and last.result is not None:
                 return job_id, history.stored_outcome(last.result)
         return None
 

@@ -28,6 +28,7 @@ class Options:
     memory_bytes: int | None = None
     computation: Computation | None = None
     divisible: bool = False
+    join: Callable[[list[Any]], Any] | None = None
     cache: bool = False
     tenant: str = ""
     idempotency_key: str | None = None
