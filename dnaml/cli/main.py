@@ -47,12 +47,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "telemetry": ("telemetry", "Export what was measured while jobs ran."),
     "train": ("train", "Learn a model from a run table and register it."),
     "evaluate": ("evaluate", "Say how well a model predicts a run table, beside simple predictors."),
+    "serve": ("serve", "Serve the REST API on an engine, until SIGTERM."),
+    "token": ("token", "Create, list and revoke the tokens of a service."),
     "journal": ("journal", "Verify the record of everything that happened."),
 }
 """Verb -> (module of `dnaml.cli` whose `app` it is, its first line of help); imported when it is asked for."""
 
 
-DEFAULTS = {"resources": "ls", "prices": "ls"}
+DEFAULTS = {"resources": "ls", "prices": "ls", "token": "ls"}
 """What a family does when only its own name is typed."""
 
 

@@ -1,0 +1,95 @@
+"""`dnaml serve`: the REST service on an embedded engine; loopback needs nothing, anything beyond needs a token."""
+
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dnaml.cli.screen import Screen
+from dnaml.cli.verbs import alone, verb
+from dnaml.core.errors import InputError
+
+app = alone()
+
+
+class EngineKind(Enum):
+    """Is where work runs."""
+
+    LOCAL = "local"  # worker processes of this machine
+
+
+@verb(
+    app,
+    example="dnaml serve --allow mypackage.train   or   dnaml serve --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem",
+)
+def serve(
+    screen: Screen,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8750,
+    objective: Annotated[str, typer.Option(help="min_cost, min_latency or balanced.")] = "balanced",
+    resources: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Resources in TOML (default: those of the state folder).")
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="So many attempts at once on this machine.")] = None,
+    engine: Annotated[EngineKind, typer.Option(help="Where work runs.")] = EngineKind.LOCAL,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE[:FUNCTION]", help="What clients may run; may be given again.")
+    ] = None,
+    allow_argv: Annotated[bool, typer.Option("--allow-argv", help="Clients may run any command.")] = False,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Paths of clients stay below it (default: here).")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The tokens (default: in the state folder).")
+    ] = None,
+    require_token: Annotated[bool, typer.Option("--require-token", help="Ask for a token on loopback too.")] = False,
+    public_name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="HOST", help="A further name that clients use.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond loopback without TLS.")] = False,
+) -> int:
+    """Serve the REST API until SIGTERM; jobs survive its end and go on with the next start."""
+    from dnaml.rest.settings import ServiceSettings
+    from dnaml.telemetry.declared import read_resources
+
+    if (tls_cert is None) != (tls_key is None):
+        raise InputError("--tls-cert, --tls-key: both or none must be given")
+    settings = ServiceSettings(
+        state=screen.state,
+        host=host,
+        port=port,
+        resources=tuple(read_resources(resources)) if resources is not None else None,
+        objective=objective,
+        allow=tuple(allow or ()),
+        allow_argv=allow_argv,
+        root=(root or Path.cwd()).absolute(),
+        token_file=token_file,
+        token_required=True if require_token else None,
+        hosts=tuple(name.casefold() for name in public_name or ()),
+        cores=cores,
+    )
+    tls = (str(tls_cert), str(tls_key)) if tls_cert is not None else None
+    _check_exposure(settings.on_loopback, settings.needs_token, settings.tokens, tls=tls is not None, insecure=insecure)
+    if not settings.root.is_dir():
+        raise InputError(f"--root: no such folder {settings.root}")
+    os.chdir(settings.root)
+    sys.path.insert(0, str(settings.root))
+    from dnaml.rest.run import run_service
+
+    run_service(settings, tls=tls, say=screen.note, told=screen.line if screen.as_json else None)
+    return 0
+
+
+def _check_exposure(on_loopback: bool, needs_token: bool, tokens: Path, *, tls: bool, insecure: bool) -> None:
+    """Raise InputError for a service that strangers could use or listen to."""
+    from dnaml.rest.auth import Tokens
+
+    if needs_token and not Tokens(tokens).all():
+        raise InputError(f"--host: tokens are required and {tokens} holds none; dnaml token create makes one")
+    if not on_loopback and not tls and not insecure:
+        raise InputError("--host: beyond loopback tokens would travel in clear; give --tls-cert, or --insecure")

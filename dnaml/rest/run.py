@@ -1,0 +1,31 @@
+"""One service from start to end in this process: socket first, then the engine, then requests."""
+
+import json
+from collections.abc import Callable
+
+from dnaml.rest.app import create_app
+from dnaml.rest.logs import install_logs
+from dnaml.rest.server import listen, serve
+from dnaml.rest.settings import ServiceSettings
+
+
+def run_service(
+    settings: ServiceSettings,
+    *,
+    tls: tuple[str, str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    told: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until a signal ends it; `told` gets one JSON line with the address as soon as it answers."""
+    install_logs()
+    listening = listen(settings)
+    host, port = listening.getsockname()[:2]
+    url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def ready() -> None:
+        say(f"dnaml serves {settings.state} at {url}; Ctrl-C ends it, jobs go on with the next start")
+        if told is not None:
+            told(json.dumps({"url": url, "state": str(settings.state)}))
+
+    serve(create_app(settings), settings, listening, tls=tls, ready=ready)
+    say("ended; what had not finished goes on with the next start")

@@ -1,0 +1,202 @@
+"""The service behind the routes: one engine on a state folder, what it told, and what its clients may do.
+
+It knows no HTTP. Everything here may be called from several threads; what takes long is called off the event loop.
+"""
+
+import hashlib
+import itertools
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dnaml.answers.demands import with_known_demand
+from dnaml.answers.pool import keep, known_resources, replace_all
+from dnaml.answers.rows import OVER
+from dnaml.client import Accepted, accepted, default_policy, default_predictor, usable_cores
+from dnaml.client import known_resources as resources_or_this_machine
+from dnaml.core import events as ev
+from dnaml.core.errors import InputError, NotFoundError, RepeatedKeyError
+from dnaml.core.resource import Resource, Site
+from dnaml.core.work import Computation, Objective
+from dnaml.datasets.state import StateFolder
+from dnaml.engine import Engine, EngineSettings
+from dnaml.history import JobView
+from dnaml.rest.allowed import AllowList
+from dnaml.rest.auth import Tokens
+from dnaml.rest.live import Live
+from dnaml.rest.oracle import Oracle
+from dnaml.rest.problems import Problem
+from dnaml.rest.settings import ServiceSettings
+from dnaml.rest.submitting import Json, Rules, read_request, with_demand
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """An engine with an index of all it did, for several tenants. Raises StateInUseError where an engine runs."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.tokens = Tokens(settings.tokens)
+        allowed = AllowList(settings.allow)
+        allowed.load()
+        self.rules = Rules(allowed=allowed, argv=settings.allow_argv, root=settings.root.resolve())
+        folder = Path(settings.state)
+        pool = settings.resources if settings.resources is not None else resources_or_this_machine(folder)
+        self.live = Live(StateFolder(folder))
+        self.objective = Objective.of(settings.objective)
+        self.started_at_s = time.time()
+        self.draining = False
+        self._ids = itertools.count(1)
+        self._prefix = f"{secrets.token_hex(4)}-"
+        self._submitting = threading.Lock()
+        self._declared = {one.id: one for one in known_resources(folder) if one.site is not Site.LOCAL}
+        cores = dict.fromkeys({one.domain for one in pool if one.site is Site.LOCAL}, settings.cores or usable_cores())
+        base = EngineSettings()
+        self.engine = Engine(
+            folder,
+            default_policy(),
+            default_predictor(),
+            self.objective,
+            self.live,
+            replace(base, controller=replace(base.controller, cores=cores), seed=settings.seed),
+        )
+        self._drivable = {one.id: one for one in pool}
+        self.engine.add_resources(*pool)
+        self.oracle = Oracle(self.live, self.resources)
+
+    # -- resources ---------------------------------------------------------------------------------------------------
+
+    def resources(self) -> tuple[Resource, ...]:
+        """Return every resource: those on which work runs, then those that are only declared."""
+        return (*self._drivable.values(), *self._declared.values())
+
+    def pool(self) -> tuple[Resource, ...]:
+        """Return the resources on which work can run."""
+        return tuple(self._drivable.values())
+
+    def resource(self, resource_id: str) -> Resource:
+        """Return a resource; raise NotFoundError."""
+        found = self._drivable.get(resource_id) or self._declared.get(resource_id)
+        if found is None:
+            raise NotFoundError(f"no resource {resource_id!r}")
+        return found
+
+    def can_run_on(self, resource_id: str) -> bool:
+        """Say whether a resource takes work at present."""
+        return resource_id in self._drivable and resource_id not in self.live.down
+
+    def add_resource(self, resource: Resource) -> None:
+        """Offer a resource, or replace the description of one; it is kept in the state folder."""
+        if resource.environment:
+            raise InputError(f"{resource.id}: environment: is not taken over REST; write it into resources.toml")
+        keep(self.settings.state, [resource])
+        if resource.site is Site.LOCAL:
+            self._drivable[resource.id] = resource
+            self.engine.add_resources(resource)
+        else:
+            self._declared[resource.id] = resource
+
+    def remove_resource(self, resource_id: str) -> None:
+        """Withdraw a resource; what runs on it goes on elsewhere."""
+        self.resource(resource_id)
+        replace_all(self.settings.state, [one for one in known_resources(self.settings.state) if one.id != resource_id])
+        if self._drivable.pop(resource_id, None) is not None:
+            reason = "removed by its owner"
+            self.engine.post(ev.ResourceDown(at_s=self.engine.now_s(), resource_id=resource_id, reason=reason))
+        self._declared.pop(resource_id, None)
+
+    # -- jobs --------------------------------------------------------------------------------------------------------
+
+    def submit(self, bodies: Sequence[Json], *, tenant: str, key: str | None, raw: bytes) -> list[str]:
+        """Accept jobs, all or none, and return their ids: when this returns, they survive a crash.
+
+        With an idempotency key the same request again gives the same ids, whatever happened meanwhile.
+        """
+        self.check_admits(tenant, len(bodies))
+        digest = hashlib.sha256(raw).hexdigest()
+        keys = [None if key is None else f"{key}" if len(bodies) == 1 else f"{key}#{n}" for n in range(len(bodies))]
+        found = self._submitted_before(tenant, keys[0], digest, len(bodies))
+        if found:
+            return found
+        prepared = [self._prepared(body, tenant, one, digest) for body, one in zip(bodies, keys, strict=True)]
+        with self._submitting:
+            found = self._submitted_before(tenant, keys[0], digest, len(bodies))
+            if found:
+                return found
+            self.engine.submit(*prepared)
+            for job, computation, _ in prepared:
+                at_s = job.submitted_at_s
+                self.live.expect(ev.Submitted(at_s=at_s, job=job, computation=computation))
+        return [job.id for job, _, _ in prepared]
+
+    def check_admits(self, tenant: str, count: int) -> None:
+        """Raise a Problem while the service takes no jobs, or no more of a tenant."""
+        if self.draining or self.live.broken is not None:
+            raise Problem(503, "the service is ending and takes no jobs", kind="draining", headers={"Retry-After": "5"})
+        most = self.settings.limits.open_jobs
+        if self.live.jobs_of(tenant).open + count > most:
+            told = f"{tenant}: at most {most} jobs may be unfinished"
+            raise Problem(429, told, kind="queue-full", headers={"Retry-After": "10"})
+
+    def job(self, tenant: str, job_id: str) -> JobView:
+        """Return a tenant's job; raise NotFoundError, also for another's."""
+        view = self.live.job(tenant, job_id)
+        if view is None:
+            raise NotFoundError(f"no job {job_id!r}")
+        return view
+
+    def cancel(self, tenant: str, job_id: str) -> JobView:
+        """Ask that a job end; a Problem with status 409 for one that has ended."""
+        view = self.job(tenant, job_id)
+        if view.state in OVER:
+            raise Problem(409, f"job {view.id} has already ended: it is {view.state.value}", kind="conflict")
+        self.engine.post(ev.CancelRequested(at_s=self.engine.now_s(), job_id=view.id, running=True))
+        return view
+
+    def known_computation(self, tenant: str, computation_id: str) -> Computation | None:
+        """Return a computation that a tenant described or ran."""
+        return self.live.jobs_of(tenant).computations.get(computation_id)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Take no more jobs and end the streams; what runs goes on for now."""
+        self.draining = True
+        self.live.hub.close()
+
+    def close(self) -> None:
+        """End the engine: what runs is taken up again by the next one, from its newest checkpoint."""
+        self.drain()
+        self.engine.close()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _submitted_before(self, tenant: str, key: str | None, digest: str, count: int) -> list[str]:
+        """Return the ids that a key gave before; raise RepeatedKeyError when it came with another request."""
+        if key is None:
+            return []
+        known = self.live.jobs_of(tenant).keys
+        found = known.get(key)
+        if found is None:
+            return []
+        if found[0] != digest:
+            raise RepeatedKeyError(f"Idempotency-Key {key!r}: was used before with another body, for job {found[1]}")
+        if count == 1:
+            return [found[1]]
+        stem = key.removesuffix("#0")
+        return [known[f"{stem}#{n}"][1] for n in range(count)]
+
+    def _prepared(self, body: Json, tenant: str, key: str | None, digest: str) -> Accepted:
+        request = read_request(body, self.rules)
+        request = with_demand(request, self.known_computation(tenant, request.computation.id))
+        computation = with_known_demand(request.computation, self.settings.state)
+        request = replace(request, computation=computation)
+        stored = None if key is None else f"{digest} {key}"
+        call = request.call(self.pool(), tenant=tenant, key=stored)
+        job_id = self._prefix + format(next(self._ids), "x")
+        return accepted(call, job_id=job_id, at_s=self.engine.now_s(), started=request.started)
