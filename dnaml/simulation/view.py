@@ -62,6 +62,7 @@ def look(table: JobTable, rows: IntArray, now_s: float, frame: Frame) -> Round:
         objective=frame.settings.objective,
         seed=frame.settings.seed,
         memory=frame.memory,
+        log_sd=np.where(told == 1.0, 0.0, error_sd) if (error_sd := frame.settings.disturbances.error_sd) else None,
     )
 
 

@@ -14,6 +14,8 @@ from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray,
 
 GRACE_S = 720.0
 """a job is still worth protecting when it is at most so late"""
+CAUTION = 1.0
+"""so many standard deviations above the mean a deadline is protected for"""
 _HOUR_S = 3600.0
 
 
@@ -39,10 +41,13 @@ class Ranking:
         self.priced = _ranked(keys, allowed)
         self.fastest = _ranked(left_s, allowed)
         self.left_s = left_s
+        sure_s = left_s if now.log_sd is None else left_s * np.exp(CAUTION * now.log_sd)
         self.units = now.units.tolist()
         self.pool = now.pool.tolist()
         self.capacity = now.capacity.tolist()
-        self._shortest_s = np.where(np.isfinite(self.best_s), self.best_s, 0.0)
+        shortest_s = sure_s.min(axis=1, initial=np.inf)
+        self._sure_s = sure_s
+        self._shortest_s = np.where(np.isfinite(shortest_s), shortest_s, 0.0)
         longest_s = np.maximum(knobs.flow_s, self._shortest_s)
         self.deadline_s = np.minimum(now.deadline_s, now.arrived_s + longest_s)
         self.knobs = knobs
@@ -58,6 +63,7 @@ class Ranking:
     def place(self, rows: IntArray, undone: FloatArray, at_s: float, *, urgent_only: bool = False) -> list[int]:
         """Return a configuration or NONE for each of the rows, whose shares `undone` are left at this time."""
         urgent, slack_s = self.urgent(rows, undone, at_s)
+        late = (slack_s <= -GRACE_S).tolist()
         count = int(urgent.sum())
         order = np.lexsort((np.where(urgent, slack_s, undone * self.key[rows]), ~urgent)).tolist()
         free = list(self.capacity)
@@ -69,7 +75,10 @@ class Ranking:
                 break
             j = jobs[i]
             wanted = self.units[j]
-            options = self._saving(j, undone[i], at_s) if place < count else self.preferred[j]
+            if place < count:
+                options = self._saving(j, undone[i], at_s)
+            else:
+                options = self.fastest[j] if late[i] else self.preferred[j]
             for k in options:
                 m = self.pool[k]
                 if free[m] >= wanted[k]:
@@ -81,7 +90,7 @@ class Ranking:
 
     def _saving(self, j: int, undone: float, at_s: float) -> list[int]:
         """Return what an urgent job tries: by key what still meets its deadline, then the fastest."""
-        left_s = self.left_s[j] * undone
+        left_s = self._sure_s[j] * undone
         spare_s = float(self.deadline_s[j]) - at_s
         return [k for k in self.priced[j] if left_s[k] <= spare_s] + self.fastest[j]
 

@@ -29,7 +29,8 @@ class Round:
     `whole_s` [J, K] the same from the job's beginning, `speed` [J, K] share of the job done per second at its present
     point, `units` [J, K] of pool `pool` [K]; `capacity`, `price_usd_per_h` [M]. Per job [J]: `numbers` (rising with
     arrival, never reused), `held`, `arrived_s`, `deadline_s` (inf: none), `weight`, `restart_s` (what a change costs),
-    `starts`, `restarting`. `served_s` [J, K] seconds held so far. `memory` is what this policy answered last.
+    `starts`, `restarting`. `served_s` [J, K] seconds held so far. `log_sd` [J, K] is the standard deviation of the
+    logarithm of the predicted seconds (None: they are exact). `memory` is what this policy answered last.
     """
 
     at_s: float
@@ -53,6 +54,7 @@ class Round:
     objective: Objective
     seed: int = 0
     memory: object = None
+    log_sd: FloatArray | None = None
 
     @property
     def feasible(self) -> BoolArray:

@@ -61,27 +61,32 @@ def score_of(future: Future, objective: Objective, best: Utopia, horizon_s: floa
     return terms + _LATE * (future.late_s / max(horizon_s, 1e-9))
 
 
-def search(now: Round, *, rollouts: int, polish: int) -> Found:
-    """Return the best knobs of `rollouts` settings, then of `polish` changes to the keys of one to three jobs."""
+def search(
+    now: Round, *, rollouts: int, polish: int, start: Knobs | None = None, factor: FloatArray | None = None
+) -> Found:
+    """Return the best knobs of `rollouts` settings, then of `polish` changes to the keys of one to three jobs.
+
+    `start` and `factor` are what an earlier search found for these jobs: then only their neighbourhood is searched.
+    """
     rng = np.random.default_rng((now.seed, len(now.numbers)))
     best_of = utopia(now)
     horizon_s = float(now.left_s[np.isfinite(now.left_s)].max(initial=1.0))
     pool: list[tuple[float, int, Knobs, Future]] = []
     margin_s = _MARGIN_ROUNDS * now.round_s
-    start = preset(now.objective, now.price_usd_per_h)
+    at_large = rollouts // 3 if start is None else 0
     for step in range(max(1, rollouts)):
         if step == 0:
-            knobs = start
-        elif step < rollouts // 3:
+            knobs = start or preset(now.objective, now.price_usd_per_h)
+        elif step < at_large:
             knobs = drawn(rng, len(now.capacity), now.price_usd_per_h)
         else:
             knobs = turned(pool[int(rng.integers(min(_PARENTS, len(pool))))][2], rng)
-        future = rollout(now, knobs, margin_s=margin_s)
+        future = rollout(now, knobs, factor, margin_s=margin_s)
         pool.append((score_of(future, now.objective, best_of, horizon_s), step, knobs, future))
         pool.sort(key=lambda entry: entry[:2])
         del pool[_KEPT:]
     score, _, knobs, future = pool[0]
-    factor = np.ones(len(now.numbers))
+    factor = np.ones(len(now.numbers)) if factor is None else factor
     for _ in range(polish):
         changed = factor.copy()
         picked = rng.choice(len(factor), min(len(factor), int(rng.integers(1, 4))), replace=False)

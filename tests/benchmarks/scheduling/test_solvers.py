@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import packing_peers, solvers
+from benchmarks.scheduling import packing, packing_peers, solvers
 from dnaml.schedule.packing import Demand, Node
 
 
@@ -21,7 +21,7 @@ def test_the_greedy_peer_uses_each_slot_once():
 
 def test_packing_rows_without_data_say_so_and_do_not_pass(tmp_path, monkeypatch):
     monkeypatch.setenv("DNAML_DATA", str(tmp_path))
-    rows = solvers.packing_rows(quick=True)
+    rows = packing.packing_rows(quick=True)
     assert [row.id for row in rows] == ["S6"]
     assert not rows[0].passes
     assert "DNAML_DATA" in rows[0].note
@@ -42,13 +42,3 @@ def test_fragments_are_the_gpu_that_typical_demands_cannot_use():
     assert pool.fragments(np.array([0]), *pool.now(np.array([0]))) == pytest.approx([0.5 * 2000])
     pool.take(0, Demand(cpu_milli=1, gpus=1, gpu_milli=700))
     assert pool.fragments(np.array([0]), *pool.now(np.array([0]))) == pytest.approx([0.5 * 300 + 0.5 * 1300])
-
-
-@pytest.mark.slow
-def test_a_quick_run_measures_every_row():
-    if not (solvers.folder() / "openb").is_dir():
-        pytest.skip("the packing trace is not there: set DNAML_DATA to the folder of the public data")
-    rows = solvers.measure(quick=True)
-    assert {row.id.split(".")[0] for row in rows} == {"S6", "S7", "S8", "S9"}
-    assert all(row.value is not None and np.isfinite(row.value) for row in rows)
-    assert all(row.value == 0 for row in rows if row.id.endswith("waiting"))
