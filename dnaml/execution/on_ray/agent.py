@@ -132,6 +132,7 @@ class Agent:
             version("dnaml"),
             list(self._resources),
             self._probed,
+            self._crew.used,
         )
         line.sendall(talk.aside(hello))
         welcome = self._read(line, reader, wire.Welcome)

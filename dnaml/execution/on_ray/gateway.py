@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _POLL_S = 0.25
 _REACH_S = 3.0
 _SILENT_S = 3.0
 _OBJECT_STORE_BYTES = 80 << 20
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_HTTP2_SETTINGS = b"\x04"
 
 
 class Join(msgspec.Struct, tag="join"):
@@ -139,18 +142,18 @@ class Gateway:
     def run(self) -> None:
         """Join, then watch until the engine hangs up."""
         join = self._await(Join)
+        if find_spec("ray") is None:
+            self._tell(Refused("Ray is not installed", missing=True))
+            return
         try:
+            if join.address not in ("auto", "local"):
+                reach(join.address)  # before Ray's code is loaded, which takes longer
             import ray
-        except ImportError as error:
-            self._tell(Refused(f"Ray is not installed: {error}", missing=True))
-            return
-        self._tell(Loaded(ray.__version__))
-        if tuple(int(part) for part in ray.__version__.split(".")[:2]) < OLDEST:
-            self._tell(Refused(f"Ray must be {OLDEST[0]}.{OLDEST[1]} or later, got {ray.__version__}"))
-            return
-        try:
+
+            self._tell(Loaded(ray.__version__))
+            check_version(ray.__version__)
             host, address = self._join(ray, join)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (ConnectionError, ImportError, RuntimeError, ValueError, OSError) as error:
             self._tell(Refused(f"no Ray cluster at {join.address}: {' '.join(str(error).split())}"))
             return
         self._tell(Joined(host, address, self._own))
@@ -166,8 +169,6 @@ class Gateway:
             given = {"num_cpus": join.cpus, "_temp_dir": join.folder, "include_dashboard": False}
             ray.init(address="local", object_store_memory=_OBJECT_STORE_BYTES, **given, **quiet)
         else:
-            if join.address != "auto":
-                reach(join.address)
             ray.init(address=join.address, **quiet)
         address = ray.get_runtime_context().gcs_address
         return ("127.0.0.1" if self._own else str(ray.util.get_node_ip_address())), str(address)
@@ -179,8 +180,9 @@ class Gateway:
         reached_s, lost = time.monotonic(), False
         while True:
             try:
-                reach(address, 1.0)
-                reached_s = time.monotonic()
+                if lost or time.monotonic() - reached_s > 1.0:
+                    reach(address, 1.0)
+                    reached_s = time.monotonic()
                 if lost:
                     lost = False
                     self._tell(ControlBack())
@@ -287,12 +289,25 @@ class Gateway:
         os._exit(0)
 
 
+def check_version(found: str) -> None:
+    """Raise RuntimeError for a Ray that is too old."""
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
+        raise RuntimeError(f"Ray must be {OLDEST[0]}.{OLDEST[1]} or later, got {found}")
+
+
 def reach(address: str, timeout_s: float = _REACH_S) -> None:
-    """Return when somebody listens at host:port; raise ValueError or OSError otherwise."""
+    """Return when something that speaks Ray's protocol listens at host:port; raise ValueError or OSError otherwise.
+
+    Ray's control store speaks HTTP/2, whose server greets at once: a port that only listens, or a frozen process,
+    does not.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or "/" in host:
         raise ValueError(f"the address must be auto, local or HOST:PORT, got {address!r}")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s) as line:
+        line.sendall(_HTTP2_GREETING)
+        if not line.recv(9)[3:4] == _HTTP2_SETTINGS:
+            raise ConnectionError("what listens there is not Ray's control store")
 
 
 def main() -> None:

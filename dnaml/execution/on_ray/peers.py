@@ -76,6 +76,9 @@ class Peers:
         if old is not None and old.session == hello.session:
             self._resume(old, link, hello)
             return None, None
+        if hello.used:  # it has work of a session that is over: it drops it and calls again
+            self._answer(link, hello)
+            return None, None
         return self._take_on(link, hello), old
 
     def _resume(self, peer: Peer, link: Link, hello: wire.Hello) -> None:
@@ -100,9 +103,12 @@ class Peers:
             probed=hello.probed or not self._settings.probe,
             joined_s=now_s,
         )
+        self._answer(link, hello)
+        return peer
+
+    def _answer(self, link: Link, hello: wire.Hello) -> None:
         link.send(link.conversation.aside(wire.Welcome(self._proof(hello), False, 0)))
         link.flush()
-        return peer
 
     def _proof(self, hello: wire.Hello) -> bytes:
         return wire.proof(self._token, "engine", hello.nonce)

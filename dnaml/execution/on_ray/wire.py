@@ -58,7 +58,7 @@ class Challenge(msgspec.Struct, array_like=True, tag="challenge"):
 
 
 class Hello(msgspec.Struct, array_like=True, tag="hello"):
-    """Agent to engine: who I am, what runs here, and what I received in this session so far."""
+    """Agent to engine: who I am, and what I received in this session so far; `used` when it was given work."""
 
     protocol: int
     proof: bytes
@@ -69,7 +69,8 @@ class Hello(msgspec.Struct, array_like=True, tag="hello"):
     python: str
     dnaml: str
     resources: list[Resource]
-    probed: bool = False
+    probed: bool
+    used: bool
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):
