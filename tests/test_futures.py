@@ -1,9 +1,16 @@
-"""Why candidates lost, in words; the rest of the futures is tested through the executor in test_client.py."""
+"""Why candidates lost, in words, and parts that join; the rest of the futures is tested through the executor in test_client.py."""
 
+import threading
 from dataclasses import replace
 
+import pytest
+
+from dnaml.core.attempt import JobState, Stored
+from dnaml.core.errors import InputError
+from dnaml.core.events import EndJob
 from dnaml.core.plan import Decision
-from dnaml.futures import ExplainedDecision, reasons
+from dnaml.execution import messages, pickling
+from dnaml.futures import ExplainedDecision, Future, FutureKeeper, Join, reasons
 
 DECISION = Decision(
     job_id="j",
@@ -48,3 +55,30 @@ def test_the_table_is_ordered_by_score() -> None:
     assert table["resource_id"].tolist() == ["b", "c", "a", "d"]
     assert table["chosen"].tolist() == [True, False, False, False]
     assert repr(ExplainedDecision(DECISION)) == "<decision: b of 4 by runs>"
+
+
+def outcome_of(result: object) -> bytes:
+    return messages.encode(messages.Outcome(pickling.dumps(result), b"", "", b""))
+
+
+def ended_in_parts(*results: object, join: Join = None) -> Future[object]:
+    """Return the future of a job that was split and has ended."""
+    future: Future[object] = Future("j", threading.Condition(), lambda _: None)
+    future._join = join
+    keeper = FutureKeeper({"j": future}, future._placed, lambda _: None)
+    stored = tuple(Stored(segment=0, offset=i, size_bytes=1, digest="-") for i in range(len(results)))
+    command = EndJob(job_id="j", state=JobState.SUCCEEDED, attempt_id=None, error=None, result=None, parts=stored)
+    keeper.ended(command, None, [outcome_of(result) for result in results])
+    return future
+
+
+def test_the_results_of_parts_are_joined_in_order() -> None:
+    future = ended_in_parts([1, 2], [3])
+    assert future.result(0) == [1, 2, 3]
+    assert future.result(0) is future.result(0)
+    assert ended_in_parts(1, 2, join=sum).result(0) == 3
+
+
+def test_parts_that_cannot_be_joined_say_so() -> None:
+    with pytest.raises(InputError, match="join="):
+        ended_in_parts({"a": 1}, {"b": 2}).result(0)

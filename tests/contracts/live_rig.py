@@ -3,7 +3,9 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dnaml.core.attempt import Stored
 from dnaml.core.events import EndJob, Explain, StartAttempt
@@ -13,8 +15,10 @@ from dnaml.execution import messages
 from dnaml.execution.context import Context
 from dnaml.execution.local import LocalBackend
 from dnaml.execution.pickling import dumps_arguments, dumps_function
+from dnaml.execution.settings import LocalSettings
 from tests.contracts.rigs import Work
 
+_DEFAULTS = LocalSettings()
 STEPS = 40
 STEP_S = 0.01
 
@@ -47,20 +51,30 @@ _FUNCTIONS = {Work.QUICK: quick, Work.STEPS: steps, Work.ENDLESS: endless, Work.
 class LiveRig:
     """The local backend, with a listener that keeps outcomes in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: LocalSettings = _DEFAULTS) -> None:
         self._payloads: dict[str, bytes] = {}
         self.outcomes: list[bytes] = []
         for name in ("checkpoints", "logs"):
             (folder / name).mkdir()
         base_s = time.time() - time.monotonic()
-        self._local = LocalBackend(folder / "checkpoints", folder / "logs", self, lambda: base_s + time.monotonic())
+        self._local = LocalBackend(
+            folder / "checkpoints", folder / "logs", self, lambda: base_s + time.monotonic(), settings
+        )
         self.backend: Backend = self._local
 
     def bring(self, job: Job, work: Work) -> None:
-        function, digest = dumps_function(_FUNCTIONS[work])
-        wants_context = work in (Work.STEPS, Work.ENDLESS)
-        payload = messages.Payload(b"", function, digest, dumps_arguments((), {}), b"{}", wants_context)
-        self._payloads[job.id] = messages.encode(payload)
+        self.bring_call(job.id, _FUNCTIONS[work], wants_context=work in (Work.STEPS, Work.ENDLESS))
+
+    def bring_call(self, job_id: str, call: Callable[..., Any], *args: Any, wants_context: bool = False) -> None:
+        """Make any call the work of a job."""
+        function, digest = dumps_function(call)
+        payload = messages.Payload(b"", function, digest, dumps_arguments(args, {}), b"{}", wants_context)
+        self._payloads[job_id] = messages.encode(payload)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Return the process of each running attempt."""
+        return {attempt_id: pid for attempt_id, (_, pid) in self._local.pids().items()}
 
     def lose(self, resource_id: str) -> None:
         """Kill the processes of a resource, as the kernel does when memory runs out."""
