@@ -1,4 +1,4 @@
-"""Why candidates lost, in words, and parts that join; the rest of the futures is tested through the executor in test_client.py."""
+"""Why candidates lost, in words, and parts that join; what else futures do is tested through the executor."""
 
 import threading
 from dataclasses import replace
