@@ -251,4 +251,11 @@ class Explain:
     reason: str
 
 
-Command = StartAttempt | StopAttempt | SealCheckpoint | EndJob | Explain
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeAt:
+    """Asks for a Tick at `at_s` or soon after, though nothing may run then: a resource's rest ends, say."""
+
+    at_s: float
+
+
+Command = StartAttempt | StopAttempt | SealCheckpoint | EndJob | Explain | WakeAt

@@ -87,6 +87,8 @@ class Constraints:
 class Resilience:
     """How hard to protect a job: copies, checkpoints and restarts after its own failures.
 
+    The first result of several copies wins; with `vote` the result on which a strict majority of `replicas` agrees.
+
     >>> import dnaml
     >>> dnaml.Resilience(replicas=2, max_restarts=1).checkpoint
     True
@@ -96,6 +98,7 @@ class Resilience:
     checkpoint: bool = True
     checkpoint_every_s: float | None = None
     max_restarts: int = 0
+    vote: bool = False
 
     def __post_init__(self) -> None:
         """Raise InputError on counts that make no sense."""
@@ -143,7 +146,10 @@ class Computation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One request to run a computation once, of one `tenant` of a service. `units` is its smallest and largest gang."""
+    """One request to run a computation once, of one `tenant` of a service. `units` is its smallest and largest gang.
+
+    A divisible computation may be split into up to `max_parts` parts; None stands for as many as pay.
+    """
 
     id: str
     computation_id: str
@@ -156,3 +162,4 @@ class Job:
     resilience: Resilience = Resilience()
     idempotency_key: str | None = None
     tenant: str = ""
+    max_parts: int | None = 1

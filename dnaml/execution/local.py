@@ -28,6 +28,7 @@ from dnaml.core.events import (
     StartAttempt,
     StopAttempt,
     Tick,
+    WakeAt,
 )
 from dnaml.execution import messages
 from dnaml.execution.attempt_events import ended, ended_by_death, ended_by_message, sealed_by_message, started
@@ -94,6 +95,7 @@ class LocalBackend:
         self._closing = threading.Event()
         self._crew = Crew(self._selector, checkpoints, logs, settings)
         self._check_at_s = 0.0
+        self._wakes_s: list[float] = []
 
     # -- the stream --------------------------------------------------------------------------------------------------
 
@@ -130,7 +132,7 @@ class LocalBackend:
                         next_tick_s = time.monotonic() + self._settings.tick_every_s
                         self._listener.look_around()
                         self._crew.prepare_spare()
-                        if self._busy or unsettled:
+                        if self._busy or unsettled or self._is_woken():
                             unsettled = True
                             yield Tick(at_s=self._now_s())
                     self._check_at_s = self._crew.due_s(next_tick_s)
@@ -142,6 +144,12 @@ class LocalBackend:
                         yield event
         finally:
             self._shut_down()
+
+    def _is_woken(self) -> bool:
+        """Say whether a tick was asked for by now, though nothing runs."""
+        waiting = [at_s for at_s in self._wakes_s if at_s > self._now_s()]
+        woken, self._wakes_s = len(waiting) < len(self._wakes_s), waiting
+        return woken
 
     def _moment(self, until_s: float) -> Iterator[Event]:
         """Wait for something to happen, then yield all of it."""
@@ -188,6 +196,8 @@ class LocalBackend:
                     self._discard_checkpoints(command.job_id)
                 elif isinstance(command, Explain):
                     self._listener.explained(command)
+                elif isinstance(command, WakeAt):
+                    self._wakes_s.append(command.at_s)
             for worker in self._unflushed.values():
                 worker.flush()
             self._unflushed.clear()

@@ -1,6 +1,7 @@
 """What was planned and has not started: a queue of placements for each resource, with the figures behind them."""
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,14 @@ from dnaml.schedule.ledger import Entry
 from dnaml.schedule.objective import Terms, terms
 
 _SHOWN = (0.10, 0.50, 0.90)
+
+
+class Forecast(NamedTuple):
+    """Is what one attempt is expected to need: median and 90 % quantile of its runtime, and its resource's hazard."""
+
+    expected_s: float
+    high_s: float
+    hazard_per_h: float
 
 
 class Agenda:
@@ -27,6 +36,7 @@ class Agenda:
         self._columns: dict[str, int] = {}
         self._tables: list[list[list[float]]] = []
         self._ids: tuple[str, ...] = ()
+        self._hazard_per_h: list[float] = []
         self._mean_s = 0.0
         self._path = ""
         self._policy = ""
@@ -36,19 +46,18 @@ class Agenda:
     def renew(self, plan: Plan, problem: Problem, policy: str) -> None:
         """Replace everything planned by a new plan for the jobs of `problem`."""
         self._queues = {}
+        self._copies = {job.id: 0 for job in problem.jobs if job.resilience.replicas > 1}
         for placement in plan.placements:
             self._queues.setdefault(placement.resource_id, deque()).append(placement)
-        self._copies = {job.id: 0 for job in problem.jobs if job.resilience.replicas > 1}
-        if self._copies:
-            for placement in plan.placements:
-                if placement.job_id in self._copies:
-                    self._copies[placement.job_id] += 1
+            if placement.parts > 1 or placement.job_id in self._copies:
+                self._copies[placement.job_id] = self._copies.get(placement.job_id, 0) + 1
         weighed = terms(problem)
         prediction = problem.prediction
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
         arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
         self._tables = [array.tolist() for array in arrays]
         self._mean_s = float(arrays[1].min(axis=1, initial=np.inf).mean())
+        self._hazard_per_h = prediction.hazard_per_h.tolist()
         self._rows = {job.id: row for row, job in enumerate(problem.jobs)}
         self._ids = tuple(resource.id for resource in problem.resources)
         self._columns = {resource_id: column for column, resource_id in enumerate(self._ids)}
@@ -65,6 +74,12 @@ class Agenda:
                     self._copies[placement.job_id] -= 1
                 return placement
         return None
+
+    def give_back(self, placement: Placement) -> None:
+        """Put back the placement that was taken last: its gang finds no room yet."""
+        self._queues[placement.resource_id].appendleft(placement)
+        if placement.job_id in self._copies:
+            self._copies[placement.job_id] += 1
 
     def has_more(self, job_id: str) -> bool:
         """Say whether further copies of a job are planned."""
@@ -96,9 +111,10 @@ class Agenda:
         """Return the predicted seconds of what is planned and has not started, each job where it runs fastest."""
         return self._mean_s * len(self.window)
 
-    def predicted_s(self, placement: Placement) -> float:
-        """Return the median predicted runtime of a placement."""
-        return self._tables[1][self._rows[placement.job_id]][self._columns[placement.resource_id]]
+    def forecast(self, placement: Placement) -> Forecast:
+        """Return what was predicted for the whole job where a placement is."""
+        row, column = self._rows[placement.job_id], self._columns[placement.resource_id]
+        return Forecast(self._tables[1][row][column], self._tables[2][row][column], self._hazard_per_h[column])
 
     def decision(self, placement: Placement, attempt_id: str, at_s: float) -> Decision:
         """Return the record of why a placement is where it is."""

@@ -1,30 +1,92 @@
 """The controller's picture of the jobs: their attempts, epochs and checkpoints, and the order in which they wait."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, check_move
+from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, Placement, Stored, check_move
 from dnaml.core.work import Computation, Job
 
 
+@dataclass(slots=True, kw_only=True)
+class Tries:
+    """How a piece of work fared so far: what its next attempt goes on from, and what counts against it."""
+
+    failures: int = 0
+    losses: int = 0
+    overruns: int = 0
+    lost_on: set[str] = field(default_factory=set)
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Part(Tries):
+    """One part of a split job: the slice [`start`, `start` + `share`) of its work, guessed until `known`."""
+
+    start: float
+    share: float
+    known: bool = True
+    done: bool = False
+    result: Stored | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one copy of a voting job said: the digest of its result, or its error and no digest."""
+
+    attempt_id: str
+    resource_id: str
+    digest: str | None
+    error: str | None
+    result: Stored | None
+    runtime_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Pace:
+    """How far a running attempt was, and after how many seconds of its own clock, when it last said so."""
+
+    progress: float
+    used_s: float
+
+
 @dataclass(slots=True)
-class Entry:
+class Entry(Tries):
     """One job that has not ended, with everything its next attempt needs."""
 
     job: Job
     computation: Computation
     order: int
     epoch: int = 0
-    failures: int = 0
-    losses: int = 0
-    lost_on: set[str] = field(default_factory=set)
     live: dict[str, Attempt] = field(default_factory=dict)
     adopted: set[int] = field(default_factory=set)
-    checkpoint: Checkpoint | None = None
+    parts: list[Part] = field(default_factory=list)
+    votes: list[Vote] = field(default_factory=list)
+    pace: dict[str, Pace] = field(default_factory=dict)
+    too_small: set[str] = field(default_factory=set)
+    moved_at_s: float = float("-inf")
+    preempted: int = 0
     stop_asked: bool = False
     over: bool = False
     told: str = ""
+
+    def tries(self, placement: Placement) -> Tries:
+        """Return the piece of work that a placement is for: the whole job, or one of its parts."""
+        return self.parts[placement.part] if placement.parts > 1 else self
+
+    def missing_parts(self) -> list[int]:
+        """Return the parts that are neither done nor running."""
+        running = {attempt.placement.part for attempt in self.live.values()}
+        return [k for k, part in enumerate(self.parts) if not part.done and k not in running]
+
+    @property
+    def wanted(self) -> int:
+        """Return how many further attempts the job wants at present."""
+        if self.parts:
+            return len(self.missing_parts())
+        if self.job.resilience.vote:
+            return further_copies(self.votes, len(self.live), self.job.resilience.replicas)
+        return self.job.resilience.replicas - len(self.live)
 
     @property
     def state(self) -> JobState:
@@ -40,6 +102,11 @@ class Entry:
         new = replace(old, state=state, **changes)  # type: ignore[arg-type]  # names and types are Attempt's own
         self.live[attempt_id] = new
         return new
+
+
+def further_copies(votes: Sequence[Vote], live: int, replicas: int) -> int:
+    """Return how many more copies a vote needs: all at first, then one at a time until a majority agrees."""
+    return max(replicas - live - len(votes), 0 if live else 1)
 
 
 class Ledger:

@@ -1,7 +1,7 @@
 """When to plan and what for: the window of jobs a plan is made for, and what the predictor has to learn before it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,28 +12,14 @@ from dnaml.core.work import Computation, Job, Objective
 from dnaml.schedule.agenda import Agenda
 from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
+from dnaml.schedule.outlook import Outlook
+from dnaml.schedule.parts import divided, is_split
 from dnaml.schedule.pool import Pool
+from dnaml.schedule.settings import ControllerSettings as ControllerSettings
 
 _NEWS_SHARE = 20
 _WORTH_A_PLAN_S = 0.02  # planned work that may be shared anew with an idle resource; a plan costs about a millisecond
 Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerSettings:
-    """Numbers the controller goes by. A job is given up after `distinct_losses` resources or `most_losses` in all.
-
-    `cores` limits attempts at once in each domain; no entry means no limit. With `own_clocks` each resource's queue
-    advances by the runtime of its attempts instead of by the time on the wall: for resources that share cores.
-    """
-
-    window_jobs: int = 64
-    distinct_losses: int = 3
-    most_losses: int = 6
-    checkpoint_every_s: float = 2.0
-    learn_every_s: float = 0.2
-    cores: Mapping[str, int] = field(default_factory=dict)
-    own_clocks: bool = False
 
 
 class Planner:
@@ -89,7 +75,7 @@ class Planner:
 
     def placed(self, entry: Entry) -> None:
         """Note that an attempt of a job starts: once all its copies do, or no more were placed, others are planned."""
-        if len(entry.live) >= entry.job.resilience.replicas:
+        if entry.wanted <= 0:
             self.agenda.forget(entry.job.id)
         elif not self.agenda.has_more(entry.job.id):
             self.agenda.park(entry.job.id)
@@ -143,16 +129,42 @@ class Planner:
         self._fill_window()
         entries = list(self.agenda.window.values())
         self.stale, self._urgent, self.ended = False, False, 0
-        if not self._pool.resources:
-            yield from ((entry, "no resource is available; it waits until one is") for entry in entries)
+        if not self._pool.offered:
+            reason = self._why_none()
+            yield from ((entry, reason) for entry in entries)
             return
         problem = self._problem(entries, at_s)
         plan = self.policy.plan(problem)
+        if self._settings.splits and any(is_split(entry) for entry in entries):
+            plan = divided(plan, problem, entries, self._pool)
         self.agenda.renew(plan, problem, self.policy.name)
         for job_id, reason in plan.unplaced.items():
             entry = self.agenda.park(job_id)
             if not entry.live:
                 yield entry, reason
+
+    def _why_none(self) -> str:
+        """Return why nothing can be placed anywhere."""
+        closed = [lane.closed for lane in self._pool.lanes.values()]
+        return "; ".join(["no resource is available; it waits until one is", *closed])
+
+    def outlook(self, entry: Entry, at_s: float) -> Outlook:
+        """Return one job over all resources that are up, whether it runs, waits or is over."""
+        lanes = list(self._pool.lanes.values())
+        resources = self._pool.resources
+        prediction = self.predictor.predict([entry.computation], resources)
+        open_to = [not lane.closed and lane.resource.id not in entry.too_small for lane in lanes]
+        problem = Problem(
+            at_s=at_s,
+            jobs=(entry.job,),
+            computations=(entry.computation,),
+            resources=resources,
+            free_in_s=np.array([lane.free_in_s(at_s) for lane in lanes]),
+            prediction=replace(prediction, feasible=prediction.feasible & np.array([open_to], dtype=bool)),
+            objective=self.objective,
+            seed=self._seed,
+        )
+        return Outlook.of(problem)
 
     def _fill_window(self) -> None:
         window, most = self.agenda.window, self._settings.window_jobs
@@ -169,13 +181,13 @@ class Planner:
         distinct: dict[str, int] = {}
         rows = np.array([distinct.setdefault(entry.computation.id, len(distinct)) for entry in entries])
         firsts = {entry.computation.id: entry.computation for entry in reversed(entries)}
-        resources = self._pool.resources
+        resources = tuple(lane.resource for lane in self._pool.offered)
         similar = self._similar if getattr(self.policy, "wants_similarity", False) else None
         computations = [firsts[computation_id] for computation_id in distinct]
         prediction = self.predictor.predict(computations, resources)
         problem = Problem(
             at_s=at_s,
-            jobs=tuple(entry.job if not entry.live else _fewer_copies(entry) for entry in entries),
+            jobs=tuple(entry.job if not (entry.live or entry.votes) else _fewer_copies(entry) for entry in entries),
             computations=tuple(entry.computation for entry in entries),
             resources=resources,
             free_in_s=self._pool.free_in_s(at_s),
@@ -189,19 +201,32 @@ class Planner:
 
 
 def _spare(problem: Problem, entries: list[Entry]) -> Problem:
-    """Rule out for each job the resources its copies run on, and those it lost as long as it may use others."""
-    if not any(entry.live or entry.lost_on for entry in entries):
+    """Rule out for each job the resources its copies run or voted on, those too small for it, and those that lost it.
+
+    The last only as long as it may use others.
+    """
+    if not any(entry.live or entry.lost_on or entry.votes or entry.too_small for entry in entries):
         return problem
-    busy_on = [{attempt.placement.resource_id for attempt in entry.live.values()} for entry in entries]
-    busy = np.array([[resource.id in ids for resource in problem.resources] for ids in busy_on])
-    lost = np.array([[resource.id in entry.lost_on for resource in problem.resources] for entry in entries])
-    allowed = feasibility(problem).matrix & ~busy
+    ids = [resource.id for resource in problem.resources]
+    ruled_out = [_ruled_out(entry) for entry in entries]
+    out = np.array([[resource_id in each for resource_id in ids] for each in ruled_out])
+    lost = np.array([[resource_id in entry.lost_on for resource_id in ids] for entry in entries])
+    allowed = feasibility(problem).matrix & ~out
     others = (allowed & ~lost).any(axis=1, keepdims=True)
-    feasible = problem.prediction.feasible & ~busy & ~(lost & others)
+    feasible = problem.prediction.feasible & ~out & ~(lost & others)
     return replace(problem, prediction=replace(problem.prediction, feasible=feasible))
 
 
+def _ruled_out(entry: Entry) -> set[str]:
+    """Return the resources that a job may not use: a split job's parts may share one, copies may not."""
+    voted = {vote.resource_id for vote in entry.votes}
+    running = set() if entry.parts else {attempt.placement.resource_id for attempt in entry.live.values()}
+    return voted | running | entry.too_small
+
+
 def _fewer_copies(entry: Entry) -> Job:
-    """Return the job as still to be placed: the copies that already run are not planned again."""
+    """Return the job as still to be placed: the copies that already run or voted are not planned again."""
     wanted = entry.job.resilience
-    return replace(entry.job, resilience=replace(wanted, replicas=max(1, wanted.replicas - len(entry.live))))
+    if entry.parts or wanted.replicas == entry.wanted:
+        return entry.job
+    return replace(entry.job, resilience=replace(wanted, replicas=max(1, entry.wanted)))

@@ -28,12 +28,16 @@ class Lane:
     """One resource that takes work, and the attempts on it: attempt id -> (started at, predicted seconds).
 
     `ahead` attempts more than it has slots may be handed over, so that very short ones need not wait for each other's
-    round trip.
+    round trip. `used` slots are taken, by a gang (in `gangs`) as many as it has units. While `closed` says why, nothing
+    new starts.
     """
 
     resource: Resource
     ahead: int = 0
     running: dict[str, tuple[float, float]] = field(default_factory=dict)
+    used: int = 0
+    gangs: dict[str, int] = field(default_factory=dict)
+    closed: str = ""
     clock_s: float = 0.0
     started: int = 0
     lost: int = 0
@@ -44,7 +48,7 @@ class Lane:
 
         What has run longer than predicted is expected to take as long again as it already took.
         """
-        if len(self.running) < self.resource.slots:
+        if self.used < self.resource.slots:
             return 0.0
         return min(_remaining_s(at_s - start_s, length_s) for start_s, length_s in self.running.values())
 
@@ -68,7 +72,7 @@ class Pool:
     """
 
     def __init__(self, cores: dict[str, int], *, own_clocks: bool = False) -> None:
-        self._own_clocks = own_clocks
+        self.own_clocks = own_clocks
         self.lanes: dict[str, Lane] = {}
         self.known: dict[str, Resource] = {}
         self.states: dict[str, ResourceState] = {}
@@ -76,6 +80,7 @@ class Pool:
         self._busy: dict[str, int] = {}
         self._started = 0
         self._resources: tuple[Resource, ...] | None = None
+        self._offered: list[Lane] | None = None
 
     def up(self, resource: Resource) -> None:
         """Add a resource or replace its description; what runs on it stays."""
@@ -87,19 +92,26 @@ class Pool:
             self._count(lane, -1)
             lane.resource = resource
             self._count(lane, +1)
-        self._resources = None
+        self._resources = self._offered = None
 
     def down(self, resource_id: str) -> None:
         """Forget a resource; the attempts on it report their own end and no longer count."""
         lane = self.lanes.pop(resource_id, None)
         if lane is not None:
             self._count(lane, -1)
-        self._resources = None
+        self._resources = self._offered = None
+
+    def close(self, resource_id: str, reason: str) -> None:
+        """Let nothing new start on a resource that is up, for a reason; "" opens it again."""
+        lane = self.lanes.get(resource_id)
+        if lane is not None:
+            lane.closed = reason
+            self._offered = None
 
     def _count(self, lane: Lane, sign: int) -> None:
         """Add what is in a lane's slots to what is busy in its domain, or take it away."""
         domain = lane.resource.domain
-        self._busy[domain] = self._busy.get(domain, 0) + sign * min(len(lane.running), lane.resource.slots)
+        self._busy[domain] = self._busy.get(domain, 0) + sign * min(lane.used, lane.resource.slots)
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -108,32 +120,65 @@ class Pool:
             self._resources = tuple(lane.resource for lane in self.lanes.values())
         return self._resources
 
-    def has_room(self, lane: Lane) -> bool:
-        """Say whether one more attempt may start on a lane now."""
-        resource = lane.resource
-        if len(lane.running) >= resource.slots:
-            return len(lane.running) < resource.slots + lane.ahead
-        cores = self._cores.get(resource.domain)
-        return cores is None or self._busy.get(resource.domain, 0) < cores
+    @property
+    def offered(self) -> list[Lane]:
+        """Return the lanes that take new work, in order of arrival."""
+        if self._offered is None:
+            self._offered = [lane for lane in self.lanes.values() if not lane.closed]
+        return self._offered
 
-    def start(self, resource_id: str, attempt_id: str, at_s: float, predicted_s: float) -> None:
-        """Note that an attempt takes a slot."""
+    def has_room(self, lane: Lane, units: int = 1) -> bool:
+        """Say whether one more attempt may start on a lane now; a gang needs all its units at once."""
+        resource = lane.resource
+        if lane.closed:
+            return False
+        if lane.used + units > resource.slots:
+            return units == 1 and lane.used < resource.slots + lane.ahead
+        cores = self._cores.get(resource.domain)
+        return cores is None or self._busy.get(resource.domain, 0) + units <= max(cores, units)
+
+    def free_cores(self) -> dict[str, int]:
+        """Return how many more attempts each domain with a limit has cores for, one at least."""
+        return {domain: max(1, cores - self._busy.get(domain, 0)) for domain, cores in self._cores.items()}
+
+    def start(self, resource_id: str, attempt_id: str, at_s: float, predicted_s: float, units: int = 1) -> None:
+        """Note that an attempt takes a slot, or a gang its slots."""
         lane = self.lanes.get(resource_id)
         if lane is None:
             return
-        if len(lane.running) < lane.resource.slots:
-            self._busy[lane.resource.domain] = self._busy.get(lane.resource.domain, 0) + 1
+        self._take(lane, units)
+        if units > 1:
+            lane.gangs[attempt_id] = units
         lane.running[attempt_id] = (at_s, predicted_s)
         lane.ahead = lane.resource.slots * _ahead(predicted_s)
         self._started += 1
         lane.started = self._started
 
+    def _take(self, lane: Lane, units: int) -> None:
+        """Take so many slots of a lane, or give them back; those beyond its slots keep no core busy."""
+        slots = lane.resource.slots
+        before = min(lane.used, slots)
+        lane.used += units
+        busy = self._busy.get(lane.resource.domain, 0)
+        self._busy[lane.resource.domain] = busy + min(lane.used, slots) - before
+
+    def expect(self, resource_id: str, attempt_id: str, whole_s: float) -> None:
+        """Correct how long an attempt is predicted to run in all."""
+        lane = self.lanes.get(resource_id)
+        if lane is not None and attempt_id in lane.running:
+            lane.running[attempt_id] = (lane.running[attempt_id][0], whole_s)
+
+    def distrust(self, resource_id: str, wrong: int = 1) -> None:
+        """Count results that were wrong as errors of a resource; a negative number takes them back."""
+        lane = self.lanes.get(resource_id)
+        if lane is not None:
+            lane.lost = max(0, lane.lost + wrong)
+
     def end(self, resource_id: str, attempt_id: str, *, lost: bool, runtime_s: float = 0.0) -> None:
         """Note that an attempt gave its slot back; `lost` counts against the resource's error rate."""
         lane = self.lanes.get(resource_id)
         if lane is not None and lane.running.pop(attempt_id, None) is not None:
-            if len(lane.running) < lane.resource.slots:
-                self._busy[lane.resource.domain] -= 1
+            self._take(lane, -lane.gangs.pop(attempt_id, 1))
             lane.clock_s += runtime_s / lane.resource.slots
             lane.ended += 1
             lane.lost += lost
@@ -145,17 +190,17 @@ class Pool:
 
     def turn(self, lane: Lane) -> float:
         """Return by what lanes take turns where they share cores: least first."""
-        return lane.clock_s if self._own_clocks else float(lane.started)
+        return lane.clock_s if self.own_clocks else float(lane.started)
 
     def error_rate(self, resource_id: str) -> float | None:
-        """Return the share of ended attempts that the resource lost, or None before the first."""
+        """Return the share of ended attempts that the resource lost or got wrong, or None before the first."""
         lane = self.lanes.get(resource_id)
-        return lane.lost / lane.ended if lane is not None and lane.ended else None
+        return min(1.0, lane.lost / lane.ended) if lane is not None and lane.ended else None
 
     def free_in_s(self, at_s: float) -> FloatArray:
-        """Return for every resource [R] the predicted seconds until it can start something."""
-        if self._own_clocks:
-            clocks_s = np.array([lane.own_free_in_s() for lane in self.lanes.values()])
+        """Return for every resource [R] that takes new work the predicted seconds until it can start something."""
+        if self.own_clocks:
+            clocks_s = np.array([lane.own_free_in_s() for lane in self.offered])
             behind_s: FloatArray = clocks_s - clocks_s.min(initial=np.inf)
             return behind_s
-        return np.array([lane.free_in_s(at_s) for lane in self.lanes.values()])
+        return np.array([lane.free_in_s(at_s) for lane in self.offered])

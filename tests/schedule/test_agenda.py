@@ -85,7 +85,7 @@ def test_a_decision_shows_every_candidate_with_its_figures():
     agenda = planned(entry("a"), on=[("a", "r1")])
     placement = agenda.next("r1")
     assert placement is not None
-    assert agenda.predicted_s(placement) == 3.0
+    assert agenda.forecast(placement) == (3.0, 3.0, 0.0)
     decision = agenda.decision(placement, "a.1", 7.0)
     assert (decision.policy, decision.path, decision.chosen, decision.at_s) == ("by hand", "stated-0", "r1", 7.0)
     assert decision.resource_ids == ("r0", "r1")

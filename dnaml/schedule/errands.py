@@ -1,0 +1,71 @@
+"""Starts beside the plan: where running work moves to, is copied to, or is checked; they go before what is planned."""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from dnaml.core.attempt import Placement
+from dnaml.schedule.ledger import Entry
+from dnaml.schedule.outlook import Outlook
+
+
+class Purpose(Enum):
+    """Is what an attempt beside the plan is for."""
+
+    MOVE = "move"  # goes on where the source is to leave
+    COPY = "copy"  # races a straggler
+    CHECK = "check"  # repeats what is over, to compare the results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Errand:
+    """One start beside the plan; without its `source` attempt, if it names one, there is no more reason for it."""
+
+    entry: Entry
+    placement: Placement
+    purpose: Purpose
+    source: str | None
+    outlook: Outlook
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether there is still reason to start."""
+        if self.source is None:
+            return True
+        return self.source in self.entry.live and not self.entry.stop_asked and not self.entry.over
+
+
+class Errands:
+    """Keeps what is to start on each resource beside the plan, first come first."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Errand]] = {}
+
+    def __bool__(self) -> bool:
+        """Say whether anything waits."""
+        return bool(self._queues)
+
+    def add(self, errand: Errand) -> None:
+        """Put an errand in line at its resource."""
+        self._queues.setdefault(errand.placement.resource_id, deque()).append(errand)
+
+    def next(self, resource_id: str) -> Errand | None:
+        """Take the next errand of a resource for which there is still reason."""
+        queue = self._queues.get(resource_id)
+        if queue is None:
+            return None
+        while queue:
+            errand = queue.popleft()
+            if errand.is_wanted:
+                return errand
+        del self._queues[resource_id]
+        return None
+
+    def drop(self, source: str) -> None:
+        """Take back what was to start for a source."""
+        for resource_id, queue in list(self._queues.items()):
+            kept = deque(errand for errand in queue if errand.source != source)
+            if kept:
+                self._queues[resource_id] = kept
+            else:
+                del self._queues[resource_id]

@@ -1,0 +1,103 @@
+"""Moves running work in two phases: the source keeps its place until the target has begun.
+
+    seal at the source -> (sealed, or waited long enough, or nothing to seal) -> start at the target
+                       -> the target began -> stop the source
+
+A target that is refused or lost before it began leaves the source undisturbed; whoever has the result first commits.
+"""
+
+from dataclasses import dataclass, replace
+
+from dnaml.core.attempt import Attempt, AttemptState
+from dnaml.schedule.dispatch import Dispatch
+from dnaml.schedule.errands import Errand, Purpose
+from dnaml.schedule.ledger import Entry
+from dnaml.schedule.outlook import Outlook
+from dnaml.schedule.saving import saves
+
+
+@dataclass(slots=True, eq=False)
+class Handover:
+    """One move under way; `waited` counts the ticks since the source was asked to seal."""
+
+    entry: Entry
+    source: str
+    target: str
+    outlook: Outlook
+    sealing: bool
+    waited: int = 0
+
+
+class Handovers:
+    """Keeps the moves under way, by their source attempt."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+        self.open: dict[str, Handover] = {}
+
+    def begin(self, entry: Entry, source: Attempt, target: str, outlook: Outlook) -> bool:
+        """Start to move an attempt to a resource; False where it is moving or stopping already."""
+        if source.id in self.open or source.state is not AttemptState.RUNNING:
+            return False
+        move = Handover(entry, source.id, target, outlook, sealing=saves(entry))
+        self.open[source.id] = move
+        if move.sealing:
+            self._dispatch.seal(source)
+        else:
+            self._send(move)
+        return True
+
+    def sealed(self, attempt_id: str) -> None:
+        """Go on with the move of an attempt whose checkpoint is complete."""
+        move = self.open.get(attempt_id)
+        if move is not None and move.sealing:
+            self._send(move)
+
+    def tick(self) -> None:
+        """Go on without a fresh checkpoint where it takes too long, and give up where the target is gone."""
+        for move in list(self.open.values()):
+            move.waited += 1
+            if move.target not in self._dispatch.pool.lanes:
+                self.drop(move.source)
+            elif move.sealing and move.waited >= self._dispatch.settings.seal_ticks:
+                self._send(move)
+
+    def _send(self, move: Handover) -> None:
+        move.sealing = False
+        source = move.entry.live[move.source].placement
+        placement = replace(source, resource_id=move.target, checkpoint_every_s=None)
+        self._dispatch.errands.add(
+            Errand(
+                entry=move.entry, placement=placement, purpose=Purpose.MOVE, source=move.source, outlook=move.outlook
+            )
+        )
+
+    def began(self, entry: Entry, target: Attempt, at_s: float) -> None:
+        """Stop the source of a move whose target has begun."""
+        move = self._move_to(entry, target)
+        if move is not None:
+            entry.moved_at_s = at_s
+            del self.open[move.source]
+            self._dispatch.stop(entry, move.source, f"it goes on at {move.target}")
+
+    def ended(self, entry: Entry, attempt: Attempt) -> None:
+        """Forget the move of an attempt that ended, as source or as target."""
+        self.drop(attempt.id)
+        move = self._move_to(entry, attempt)
+        if move is not None:
+            del self.open[move.source]
+
+    def drop(self, source: str) -> None:
+        """Give up the move of a source, as long as its target has not started."""
+        if self.open.pop(source, None) is not None:
+            self._dispatch.errands.drop(source)
+
+    def _move_to(self, entry: Entry, target: Attempt) -> Handover | None:
+        if not self.open or self._dispatch.purposes.get(target.id) is not Purpose.MOVE:
+            return None
+        placement = target.placement
+        for move in self.open.values():
+            sent = move.entry is entry and move.target == placement.resource_id and not move.sealing
+            if sent and entry.live[move.source].placement.part == placement.part:
+                return move
+        return None

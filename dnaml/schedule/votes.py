@@ -1,0 +1,51 @@
+"""Copies that vote: a result is committed when a strict majority of the copies that were asked for agrees on it.
+
+A copy that failed votes for its failure. Each resource has one vote. Without a majority one more copy runs at a time,
+until as many again as were asked for have voted; then nobody can tell who is right.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dnaml.core.attempt import Attempt, AttemptState
+from dnaml.core.events import AttemptEnded
+from dnaml.schedule.ledger import Vote
+
+_SHOWN = 12
+
+
+def vote_of(attempt: Attempt, ended: AttemptEnded) -> Vote:
+    """Return what an ended copy said."""
+    done = ended.outcome is AttemptState.DONE
+    digest = ended.result.digest if ended.result is not None else ""
+    return Vote(
+        attempt_id=attempt.id,
+        resource_id=attempt.placement.resource_id,
+        digest=digest if done else None,
+        error=ended.error,
+        result=ended.result,
+        runtime_s=ended.usage.runtime_s,
+    )
+
+
+def winner(votes: Sequence[Vote], replicas: int) -> Vote | None:
+    """Return the first vote for what a strict majority of `replicas`, and of all that voted, agrees on."""
+    counts = Counter(vote.digest for vote in votes)
+    for vote in votes:
+        if 2 * counts[vote.digest] > max(replicas, len(votes)):
+            return vote
+    return None
+
+
+def is_hopeless(votes: Sequence[Vote], replicas: int) -> bool:
+    """Say whether enough copies voted to give up."""
+    return len(votes) >= 2 * replicas
+
+
+def disagreement(votes: Sequence[Vote]) -> str:
+    """Return in words who said what."""
+    said = ", ".join(
+        f"{vote.resource_id}: {'failed' if vote.digest is None else (vote.digest[:_SHOWN] or 'no digest')}"
+        for vote in votes
+    )
+    return f"{len(votes)} copies voted and no result has a majority ({said})"
