@@ -3,6 +3,7 @@
 A restart feeds the stored events to a new controller and drops its commands: the journal is the state.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,16 +16,17 @@ import msgspec
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import Stored
-from dnaml.core.errors import InputError, StateFolderError
+from dnaml.core.errors import CorruptError, InputError, StateFolderError, StorageUnavailable
 from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
 from dnaml.core.protocols import Backend, Policy, Predictor
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
-from dnaml.datasets.blobs import BlobLog
 from dnaml.datasets.environments import keep_environment
-from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
 from dnaml.datasets.state import StateFolder
 from dnaml.dna.space import similarities
+from dnaml.durable.admission import Accepted
+from dnaml.durable.settings import StorageSettings
+from dnaml.durable.store import Store
 from dnaml.execution import messages
 from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.environment import current_environment, environment_digest
@@ -35,7 +37,6 @@ from dnaml.schedule.planning import ControllerSettings
 from dnaml.telemetry.refresh import Refresher
 from dnaml.telemetry.watch import Watch
 
-_SMALL_BYTES, _MOST_RECENT = 1 << 14, 4096  # payloads kept in memory until their first start
 HEALTH = "health.json"  # in the state folder, while something is degraded
 _log = logging.getLogger(__name__)
 _encode_decision = msgspec.json.Encoder().encode
@@ -78,6 +79,7 @@ class EngineSettings:
     local: LocalSettings = LocalSettings()
     open_backend: OpenBackend | None = None
     """makes the back end that runs attempts elsewhere; None runs them in processes of this machine"""
+    storage: StorageSettings = StorageSettings()
     sample_every_s: float = 1.0
     refresh_every_s: float = 300.0
     seed: int = 0
@@ -129,26 +131,21 @@ class Engine:
         settings: EngineSettings = EngineSettings(),
     ) -> None:
         self.state = StateFolder(folder)
-        self.state.lock()
-        try:
-            self._journal = SqlJournal(self.state.journal)
-            self._payloads = BlobLog(self.state.blobs, "payloads")
-            self._outcomes = BlobLog(self.state.blobs, "outcomes")
-            self._decisions = BlobLog(self.state.blobs, "decisions")
-        except BaseException:
-            self.state.unlock()
-            raise
         self._watcher = watcher
+        self._failure: BaseException | None = None
+        self.store = Store(self.state, settings.storage, self._on_damage)
         self._keep_health(Health())
-        predictor = Guarded.of(predictor, report=self._keep_health)
-        keep_environment(self.state.root, environment_digest(), current_environment().to_json())
-        self._where: dict[str, Stored] = {}
-        self._recent: dict[str, bytes] = {}
         self._fresh: dict[tuple[int, int], bytes] = {}
-        self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
-        self._clock = Clock()
-        self.backend = self._open(settings)
-        self._resume(policy, predictor, objective, settings.seed)
+        self._clock = Clock(self.store.now_s())
+        try:
+            predictor = Guarded.of(predictor, report=self._keep_health)
+            keep_environment(self.state.root, environment_digest(), current_environment().to_json())
+            self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
+            self.backend = self._open(settings)
+            self._resume(policy, predictor, objective, settings.seed)
+        except BaseException:
+            self.store.close()
+            raise
         self._thread = threading.Thread(target=self._loop, name="dnaml-engine", daemon=True)
         self._thread.start()
         self._watch = _watch(self.state, self.backend, settings.sample_every_s)
@@ -162,30 +159,31 @@ class Engine:
         ).start()
 
     def _open(self, settings: EngineSettings) -> LiveBackend:
-        """Open the back end; the folder's lock is given back when that fails."""
         outlet, now_s = _Outlet(self), self._clock.now_s
-        try:
-            if settings.open_backend is not None:
-                return settings.open_backend(self.state, outlet, now_s)
-            return LocalBackend(self.state.checkpoints, self.state.logs, outlet, now_s, settings.local)
-        except BaseException:
-            self.state.unlock()
-            raise
+        if settings.open_backend is not None:
+            return settings.open_backend(self.state, outlet, now_s)
+        return LocalBackend(self.state.checkpoints, self.state.logs, outlet, now_s, settings.local)
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    def submit(self, *accepted: tuple[Job, Computation, messages.Payload]) -> None:
-        """Accept jobs: when this returns, they survive SIGKILL of this process. Several are planned as one batch."""
-        events: list[Event] = []
-        for job, computation, payload in accepted:
-            event = ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation)
-            payload.submitted = encode_event(event)
-            body = messages.encode(payload)
-            self._where[job.id] = self._payloads.append(body, digest="-")
-            if len(body) <= _SMALL_BYTES and len(self._recent) < _MOST_RECENT:
-                self._recent[job.id] = body
-            events.append(event)
+    def submit(self, *accepted: Accepted, durable: bool | None = None) -> None:
+        """Accept jobs: when this returns, they survive SIGKILL of this process, and power loss if `durable`.
+
+        Several are planned as one batch. `durable` None leaves that to the settings. Raises StorageUnavailable while
+        the storage refuses, FencedError when another engine took over.
+        """
+        self.backend.post(*self.store.admission.accept(accepted, durable=durable))
+
+    def submit_once(
+        self, job: Job, computation: Computation, payload: messages.Payload, *, durable: bool | None = None
+    ) -> str:
+        """Accept a job unless its idempotency key was used, and return the id of the job behind the key.
+
+        The payload's `request_digest` stands for the request; RepeatedKeyError when the key came with another one.
+        """
+        job_id, events = self.store.admission.accept_once(job, computation, payload, durable=durable)
         self.backend.post(*events)
+        return job_id
 
     def configure(self, objective: Objective, policy: Policy | None = None, predictor: Predictor | None = None) -> None:
         """Go on under another objective, policy or predictor; what waits is planned again."""
@@ -218,58 +216,61 @@ class Engine:
         self._refresher.stop()
         if self._watch is not None:
             self._watch.stop()
-        self.backend.close()
+        self.store.stop()
+        self._end_loop()
         self._thread.join(timeout_s)
-        for log in (self._payloads, self._outcomes, self._decisions):
-            log.close()
         self._keep_health(Health())
-        self.state.unlock()
+        self.store.close()
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
         try:
-            run(self.controller, self.backend, self._on_event, self._journal.append, self._watcher.happened)
+            run(self.controller, self.backend, self._on_event, self.store.append, self._watcher.happened)
         except BaseException as error:  # noqa: BLE001  # the loop's edge: whoever waits must hear of it
-            self._watcher.broke(error)
-        finally:
-            try:
-                self._journal.close()
-            except Exception as error:  # noqa: BLE001  # closing a full disk fails too; the first error was told
-                self._watcher.broke(error)
+            self._failure = self._failure or error
+        try:
+            self.store.finish(sound=self._failure is None)
+        except Exception as error:  # noqa: BLE001  # closing a full disk fails too
+            self._failure = self._failure or error
+        if self._failure is not None:
+            self._watcher.broke(self._failure)
+
+    def _on_damage(self, error: CorruptError) -> None:
+        """End the loop: what is stored cannot be trusted."""
+        self._failure = error
+        self.store.admission.refuse(StorageUnavailable(str(error)))
+        self._end_loop()
+
+    def _end_loop(self) -> None:
+        with contextlib.suppress(OSError):  # a loop that broke has closed its back end
+            self.backend.close()
 
     def _on_event(self, event: Event) -> None:
         """Write what the events of a moment point at before the journal commits them."""
-        if isinstance(event, ev.Settled):
-            self._outcomes.flush()
-            self._decisions.flush()
-        elif isinstance(event, ev.Tick):
+        self.store.before(event)
+        if isinstance(event, ev.Tick):
             self._fresh.clear()
 
     def look_for_requests(self) -> None:
-        """Take in what other processes asked for through the state folder."""
+        """Give a sign of life, and take in what other processes asked for through the state folder."""
+        self.store.look_around()
         for path in self.state.inbox.glob("cancel-*"):
             path.unlink(missing_ok=True)
             self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
 
     def _resume(self, policy: Policy, predictor: Predictor, objective: Objective, seed: int) -> None:
         """Replay the journal, then take in what was accepted but not yet journaled."""
-        seen: set[str] = set()
-        for event in self._journal.replay():
+        began = False
+        for event in self.store.replay():
+            began = True
             self._clock.not_before(event.at_s)
-            if isinstance(event, ev.Submitted):
-                seen.add(event.job.id)
-            self._watcher.replayed(event, self.controller.recover(event))
-        missed = []
-        for stored, body in self._payloads.frames():
-            submitted = decode_event("Submitted", messages.decode_payload(body).submitted)
-            if not isinstance(submitted, ev.Submitted):
-                continue
-            self._where[submitted.job.id] = stored
-            if submitted.job.id not in seen:
-                missed.append(replace(submitted, at_s=self.now_s()))
+            commands = self.controller.recover(event)
+            self.store.followed(commands)
+            self._watcher.replayed(event, commands)
+        missed = self.store.missed(self.controller.ledger.open.__contains__, self.now_s())
         at_s = self.now_s()
-        if seen:
+        if began:
             self.post(ev.Resumed(at_s=at_s))
         self.post(ev.Configured(at_s=at_s, policy=policy.name, model=predictor.version, objective=objective, seed=seed))
         for event in missed:
@@ -293,29 +294,28 @@ class Engine:
 
     def payload_of(self, job_id: str) -> bytes:
         """Return the stored payload of a job; KeyError when there is none."""
-        return self._recent.pop(job_id, None) or self._payloads.read(self._where[job_id])
+        return self.store.admission.payload(job_id)
 
     def store_outcome(self, outcome: bytes, digest: str) -> Stored:
         """Keep the outcome of an attempt, unread."""
-        stored = self._outcomes.append(outcome, digest=digest or None, later=True)
+        stored = self.store.outcomes.append(outcome, digest=digest or None, later=True)
         self._fresh[stored.segment, stored.offset] = outcome
         return stored
 
     def starting(self, command: StartAttempt) -> bool:
         """Record the decision and ask the user's side whether the job may start."""
-        self._decisions.append(_encode_decision(command.decision), digest="-", later=True)
+        self.store.decisions.append(_encode_decision(command.decision), digest="-", later=True)
         return self._watcher.starting(command)
 
     def ended(self, command: EndJob) -> None:
         """Hand a job's end and its outcome to the user's side."""
         outcome = self._outcome(command.result) if command.result is not None else None
         parts = tuple(self._outcome(stored) for stored in command.parts)
-        self._where.pop(command.job_id, None)
-        self._recent.pop(command.job_id, None)
+        self.store.ended(command.job_id)
         self._watcher.ended(command, outcome, parts)
 
     def _outcome(self, stored: Stored) -> bytes:
-        return self._fresh.pop((stored.segment, stored.offset), None) or self._outcomes.read(stored)
+        return self._fresh.pop((stored.segment, stored.offset), None) or self.store.outcomes.read(stored)
 
     def explained(self, command: Explain) -> None:
         """Hand on why a job waits."""
@@ -358,10 +358,10 @@ def _watch(state: StateFolder, backend: LiveBackend, every_s: float) -> Watch | 
 
 
 class Clock:
-    """Seconds since 1970 that never run backwards: wall time at the start, monotonic time after it."""
+    """Seconds since 1970 that never run backwards: `start_s` or wall time at the start, monotonic time after it."""
 
-    def __init__(self) -> None:
-        self._base_s = time.time() - time.monotonic()
+    def __init__(self, start_s: float | None = None) -> None:
+        self._base_s = (time.time() if start_s is None else start_s) - time.monotonic()
 
     def not_before(self, at_s: float) -> None:
         """Make sure that no later reading lies before `at_s`."""

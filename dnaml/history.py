@@ -16,7 +16,7 @@ from dnaml.core.protocols import Run
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.blobs import BlobLog
-from dnaml.datasets.journal import SqlJournal
+from dnaml.datasets.migrations import open_journal
 from dnaml.datasets.state import StateFolder
 from dnaml.execution import messages
 from dnaml.execution.capture import InitialState, TerminalState
@@ -94,7 +94,7 @@ class History:
     def read(cls, folder: Path) -> "History":
         """Read a state folder; an engine may be working on it meanwhile."""
         history = cls(StateFolder(Path(folder)))
-        journal = SqlJournal(history.state.journal, read_only=True)
+        journal = open_journal(history.state, read_only=True)
         nobody = _Nobody()
         controller = Controller(nobody, nobody, Objective())
         for event in journal.replay():

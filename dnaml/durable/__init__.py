@@ -1,0 +1,1 @@
+"""What makes an engine lose nothing: admission that survives, the store behind it, and a quick way back."""
