@@ -8,7 +8,7 @@ later engine has taken over, nothing of an earlier one is stored any more.
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -180,10 +180,10 @@ class SqlJournal:
         if count < stored_count:
             raise CorruptError(f"{self._db.name}: ends with event {count}, but {stored_count} were stored")
 
-    def check(self) -> int:
+    def check(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Read every row and its checksum without making events of them; return how many there are.
 
-        Raises CorruptError as `replay` does. Reads through a connection of its own are safe beside a writer.
+        Raises CorruptError as `replay` does. `stop` is asked now and then whether to leave off.
         """
         chain, count, stored_count = 0, 0, self._stored_count()
         for seq, kind, body, stored in self._rows(0):
@@ -191,6 +191,8 @@ class SqlJournal:
             if chain != stored:
                 raise CorruptError(f"{self._db.name}: event {seq} ({kind}) breaks the checksum chain")
             count = seq
+            if seq % _PAGE == 0 and stop():
+                return count
         if count < stored_count:
             raise CorruptError(f"{self._db.name}: ends with event {count}, but {stored_count} were stored")
         return count
