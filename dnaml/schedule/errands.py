@@ -61,6 +61,10 @@ class Errands:
         del self._queues[resource_id]
         return None
 
+    def awaited(self) -> set[str]:
+        """Return the resources at which something waits to start: who chooses a place for more looks elsewhere."""
+        return set(self._queues)
+
     def drop(self, source: str) -> None:
         """Take back what was to start for a source."""
         for resource_id, queue in list(self._queues.items()):

@@ -88,9 +88,9 @@ class Moves:
         self._leaving.pop(resource_id, None)
 
     def _taken(self, entry: Entry) -> set[str]:
-        """Return where the job runs already, and where what moves goes to."""
+        """Return where the job runs already, and where something moves to."""
         taken = {attempt.placement.resource_id for attempt in entry.live.values()}
-        return taken | {move.target for move in self.handovers.open.values() if move.entry is entry}
+        return taken | {move.target for move in self.handovers.open.values()} | self._dispatch.errands.awaited()
 
     # -- because it pays ---------------------------------------------------------------------------------------------
 

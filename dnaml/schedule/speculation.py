@@ -46,7 +46,7 @@ class Speculation:
         high_s = self._dispatch.high_s.get(attempt.id)
         if high_s is None or attempt.state is not AttemptState.RUNNING or entry.over or entry.stop_asked:
             return False
-        if at_s < self._look_again_s.get(attempt.id, at_s):
+        if at_s < self._look_again_s.get(attempt.id, at_s) or attempt.id in self._moves.handovers.open:
             return False
         run_s = elapsed_s(attempt, at_s)
         paced = paced_s(entry, attempt, at_s)
@@ -60,7 +60,8 @@ class Speculation:
             return
         outlook = self._dispatch.planner.outlook(entry, at_s)
         here = attempt.placement.resource_id
-        target = outlook.best({a.placement.resource_id for a in entry.live.values()})
+        running_on = {a.placement.resource_id for a in entry.live.values()}
+        target = outlook.best(running_on | self._dispatch.errands.awaited())
         if target is None or here not in outlook.columns or not self._is_idle(target):
             return
         added_s = self._worth(entry, attempt, target, outlook, at_s)

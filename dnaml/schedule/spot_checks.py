@@ -52,7 +52,7 @@ class SpotChecks:
         outlook = self._dispatch.planner.outlook(check.entry, at_s)
         ran_on = {vote.resource_id for vote in check.votes}
         domains = {r.domain for r in outlook.problem.resources if r.id in ran_on}
-        target = outlook.best(ran_on, domains)
+        target = outlook.best(ran_on | self._dispatch.errands.awaited(), domains) or outlook.best(ran_on, domains)
         if target is None:
             return False
         elsewhere = Placement(job_id=check.entry.job.id, resource_id=target, units=placement.units)

@@ -10,7 +10,7 @@ import numpy as np
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, Checkpoint, JobState, Stored, Usage
-from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt, StopAttempt
+from dnaml.core.events import Command, EndJob, Event, Explain, SealCheckpoint, StartAttempt, StopAttempt
 from dnaml.core.plan import IntArray
 from dnaml.core.prediction import LEVELS, Prediction, Quantiles
 from dnaml.core.protocols import Run
@@ -26,9 +26,15 @@ NO_LIMITS = Constraints()
 
 @dataclass(frozen=True, kw_only=True)
 class StatedPredictor:
-    """Predicts a stated runtime for each resource (1 s where none is stated), and keeps what it was taught."""
+    """Predicts a stated runtime for each resource (1 s where none is stated), and keeps what it was taught.
+
+    The runtime's lowest and highest quantile are a `spread` apart; a resource's price is 1 a second or as in `prices`.
+    """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
+    spread: float = 1.0
+    prices: Mapping[str, float] = field(default_factory=dict)
+    hazard_per_h: float = 0.0
     taught: tuple[tuple[Run, ...], ...] = ()
 
     @property
@@ -37,13 +43,15 @@ class StatedPredictor:
 
     def predict(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> Prediction:
         row = np.array([self.seconds.get(resource.id, 1.0) for resource in resources])
-        values = np.broadcast_to(row[None, :, None], (len(computations), len(resources), len(LEVELS))).copy()
+        levels = self.spread ** np.linspace(-0.5, 0.5, len(LEVELS))
+        values = row[None, :, None] * levels * np.ones((len(computations), 1, 1))
+        price = np.array([self.prices.get(resource.id, 1.0) for resource in resources])
         runtime_s = Quantiles(levels=np.array(LEVELS), values=values)
         return Prediction(
             runtime_s=runtime_s,
-            cost_usd=runtime_s,
+            cost_usd=Quantiles(levels=np.array(LEVELS), values=values * price[None, :, None]),
             feasible=np.ones(values.shape[:2], dtype=bool),
-            hazard_per_h=np.zeros(len(resources)),
+            hazard_per_h=np.full(len(resources), self.hazard_per_h),
             path=self.version,
         )
 
@@ -64,14 +72,17 @@ class Desk:
         *,
         seconds: Mapping[str, float] | None = None,
         objective: Objective = LATENCY,
+        predictor: StatedPredictor | None = None,
+        seed: int = 0,
         **settings: object,
     ) -> None:
-        self.predictor = StatedPredictor(seconds=seconds or {})
+        self.predictor = predictor or StatedPredictor(seconds=seconds or {})
         self.controller = Controller(
             MatchingPolicy(),
             self.predictor,
             objective,
             ControllerSettings(**settings),  # type: ignore[arg-type]  # the test names real settings
+            seed,
         )
         self.at_s = 0.0
         self.said: list[Command] = []
@@ -112,8 +123,29 @@ class Desk:
     def began(self, *starts: StartAttempt) -> list[Command]:
         return self.tell(*(started(start, self.at_s) for start in starts))
 
-    def sealed(self, start: StartAttempt, progress: float) -> list[Command]:
-        return self.tell(sealed(start, self.at_s, progress))
+    def sealed(self, start: StartAttempt, progress: float, write_s: float | None = None) -> list[Command]:
+        return self.tell(replace(sealed(start, self.at_s, progress), write_s=write_s))
+
+    def progressed(self, start: StartAttempt, progress: float, used_s: float = 1.0) -> list[Command]:
+        return self.tell(progressed(start, self.at_s, progress, used_s))
+
+    def tick(self, seconds: float = 0.0) -> list[Command]:
+        self.at_s += seconds
+        return self.tell(ev.Tick(at_s=self.at_s))
+
+    def migrate(self, job_id: str, resource_id: str | None = None) -> list[Command]:
+        return self.tell(ev.MigrateRequested(at_s=self.at_s, job_id=job_id, resource_id=resource_id))
+
+    def notice(self, resource_id: str, in_s: float) -> list[Command]:
+        gone_at_s = self.at_s + in_s
+        return self.tell(
+            ev.InterruptionNotice(at_s=self.at_s, resource_id=resource_id, gone_at_s=gone_at_s, reason="spot")
+        )
+
+    def down_with(self, resource_id: str, *starts: StartAttempt) -> list[Command]:
+        """Take a resource down under what runs on it."""
+        gone = ev.ResourceDown(at_s=self.at_s, resource_id=resource_id, reason="gone")
+        return self.tell(gone, *(ended(start, self.at_s, AttemptState.LOST, "gone") for start in starts))
 
     def ended(self, start: StartAttempt, outcome: AttemptState, error: str | None = None) -> list[Command]:
         return self.tell(ended(start, self.at_s, outcome, error))
@@ -176,6 +208,12 @@ def ended(
     )
 
 
+def progressed(start: StartAttempt, at_s: float, progress: float, used_s: float = 1.0) -> ev.AttemptProgressed:
+    """Return the event that says how far an attempt is."""
+    attempt = start.attempt
+    return ev.AttemptProgressed(at_s=at_s, attempt_id=attempt.id, epoch=attempt.epoch, progress=progress, used_s=used_s)
+
+
 def starts(said: Iterable[Command]) -> list[StartAttempt]:
     """Return the commands that start something."""
     return [command for command in said if isinstance(command, StartAttempt)]
@@ -189,6 +227,11 @@ def where(said: Iterable[Command]) -> list[tuple[str, str]]:
 def stops(said: Iterable[Command]) -> list[str]:
     """Return the attempts that are asked to stop."""
     return [command.attempt_id for command in said if isinstance(command, StopAttempt)]
+
+
+def seals(said: Iterable[Command]) -> list[str]:
+    """Return the attempts that are asked for a checkpoint."""
+    return [command.attempt_id for command in said if isinstance(command, SealCheckpoint)]
 
 
 def ends(said: Iterable[Command]) -> list[tuple[str, JobState]]:
