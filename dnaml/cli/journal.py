@@ -1,19 +1,25 @@
-"""`dnaml journal verify`: reads every stored event and every kept result and checks their checksums."""
+"""`dnaml journal verify|backup|restore`: checks what is stored, and copies a whole state there and back."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
 from dnaml.cli.verbs import family, verb
 
-app = family("Verify the record of everything that happened.")
+if TYPE_CHECKING:
+    from dnaml.datasets.state import StateFolder
+
+app = family("Verify, back up and restore the record of everything that happened.")
 
 
 @app.callback()
 def _family() -> None:
-    """Verify the record of everything that happened."""
+    """Verify, back up and restore the record of everything that happened."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +43,7 @@ def verify(screen: Screen) -> int:
     state = StateFolder(screen.state)
     verified = Verified(path=state.journal)
     with screen.working(f"reading {state.journal}"):
-        _read(state.journal, state.blobs, verified)
+        _read(state, verified)
     span = f"{amounts.moment(verified.first_at_s)} to {amounts.moment(verified.last_at_s)}"
     end = f"{verified.events} events and {verified.results} results, every checksum holds; {span}"
     screen.answer(
@@ -48,29 +54,50 @@ def verify(screen: Screen) -> int:
     return 1 if verified.damage else 0
 
 
-def _read(journal_path: Path, blobs: Path, verified: Verified) -> None:
+@verb(app, "backup", example="dnaml journal backup backups/monday")
+def backup(screen: Screen, folder: Annotated[Path, typer.Argument(help="an empty folder for the copy")]) -> int:
+    """Copy the whole state into a folder, also while an engine works on it, and verify the copy."""
+    from dnaml.datasets.backup import backup as copy
+    from dnaml.datasets.state import StateFolder
+
+    with screen.working(f"copying {screen.state}"):
+        copied = copy(StateFolder(screen.state), folder)
+    screen.answer(copied, f"{copied.events} events, {copied.files} files, {copied.size_bytes} bytes in {copied.folder}")
+    return 0
+
+
+@verb(app, "restore", example="dnaml journal restore backups/monday --force")
+def restore(
+    screen: Screen,
+    folder: Annotated[Path, typer.Argument(help="a folder that `dnaml journal backup` made")],
+    force: Annotated[bool, typer.Option("--force", help="put aside the state that is there")] = False,
+) -> int:
+    """Verify a backup and put it in place of the state; what is there is kept aside, and only with --force."""
+    from dnaml.datasets.backup import restore as put_back
+    from dnaml.datasets.state import StateFolder
+
+    with screen.working(f"restoring {folder}"):
+        copied = put_back(folder, StateFolder(screen.state), force=force)
+    screen.answer(copied, f"{copied.events} events restored to {copied.folder}")
+    return 0
+
+
+def _read(state: "StateFolder", verified: Verified) -> None:
     from dnaml.core.errors import CorruptError
     from dnaml.core.events import AttemptEnded
-    from dnaml.datasets.blobs import BlobLog
-    from dnaml.datasets.journal import SqlJournal
+    from dnaml.datasets.backup import verify_results
+    from dnaml.datasets.migrations import open_journal
 
-    journal = SqlJournal(journal_path, read_only=True)
-    results = BlobLog(blobs, "outcomes") if any(blobs.glob("outcomes-*.blobs")) else None
+    journal = open_journal(state, read_only=True)
     try:
-        for event in journal.replay():
+        for event in verify_results(journal.replay(), state.blobs):
             verified.events += 1
             verified.by_kind[type(event).__name__] += 1
             verified.last_at_s = event.at_s
             if verified.first_at_s is None:
                 verified.first_at_s = event.at_s
-            if isinstance(event, AttemptEnded) and event.result is not None:
-                if results is None:
-                    raise CorruptError(f"{blobs}: the results that the journal names are missing")
-                results.read(event.result)
-                verified.results += 1
+            verified.results += isinstance(event, AttemptEnded) and event.result is not None
     except CorruptError as error:
         verified.damage = str(error)
     finally:
-        journal.close()
-        if results is not None:
-            results.close()
+        journal.abandon()
