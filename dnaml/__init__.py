@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dnaml.dna.space import match
     from dnaml.execution.context import Context
     from dnaml.execution.fingerprint import fingerprint
+    from dnaml.logbook import autolog
     from dnaml.predict.runtime import RuntimePredictor
     from dnaml.repeatable import computation
     from dnaml.simulation import simulate
@@ -30,6 +31,7 @@ _HOME = {
     "ResourceDNA": "core.dna",
     "RunTable": "datasets.table",
     "RuntimePredictor": "predict.runtime",
+    "autolog": "logbook",
     "computation": "repeatable",
     "fingerprint": "execution.fingerprint",
     "load_runs": "datasets.table",
@@ -50,6 +52,7 @@ __all__ = [
     "ResourceDNA",
     "RunTable",
     "RuntimePredictor",
+    "autolog",
     "computation",
     "fingerprint",
     "load_runs",

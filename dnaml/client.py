@@ -29,6 +29,7 @@ from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
 from dnaml.execution.fingerprint.naming import computation_of
 from dnaml.futures import Future, FutureKeeper, done_future
+from dnaml.logbook import watching
 from dnaml.submission import PLAIN, Call, Chunk, Options, wants_context
 
 T = TypeVar("T")
@@ -90,12 +91,14 @@ class Executor(concurrent.futures.Executor):
         self._kept: KeptResults | None = None
         self._prefix = f"{secrets.token_hex(4)}-"
         self.resources = pool
+        keeper = FutureKeeper(self._futures, self._changed, self._on_broken)
+        watcher, self._end_tracking = watching(keeper, default_folder() if self._temporary else folder)
         self._engine = Engine(
             folder,
             policy or default_policy(),
             predictor or default_predictor(),
             Objective.of(objective),
-            FutureKeeper(self._futures, self._changed, self._on_broken),
+            watcher,
             replace(settings, controller=controller, seed=seed),
         )
         self.state = self._engine.state.root
@@ -291,6 +294,7 @@ class Executor(concurrent.futures.Executor):
             _innermost.set(None)
         engine, self._engine_closed = self._engine, True
         engine.close()
+        self._end_tracking()
         if self._temporary:
             shutil.rmtree(self.state, ignore_errors=True)
 

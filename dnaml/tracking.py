@@ -8,7 +8,8 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ SCHEME = "models:/"
 LATEST = "latest"  # MLflow keeps this word for the newest version; no alias can be named so
 MODEL = "model"  # the model folder among a run's artifacts
 MOST_PARAMS = 100  # of one batch, as MLflow limits it
+MOST_METRICS = 1000
 LONGEST_PARAM = 500
 
 _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<which>[^/@]+)")
@@ -82,10 +84,15 @@ def store_of(state: Path | None = None) -> Store:
     """Return the store in use: `$MLFLOW_TRACKING_URI`, else that of a state folder (default: the user's)."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
     if named:
-        store = Store(uri=named)
-        return store if store.database is None else Store(uri=named, artifacts=_beside(store.database))
+        return store_at(named)
     folder = (state or _default_state()).expanduser().absolute()
     return Store(uri=f"sqlite:///{folder / 'mlflow.sqlite'}", artifacts=folder / "mlflow-artifacts")
+
+
+def store_at(uri: str) -> Store:
+    """Return the store of an MLflow URI; the artifacts of an SQLite file lie beside it."""
+    store = Store(uri=uri)
+    return store if store.database is None else Store(uri=uri, artifacts=_beside(store.database))
 
 
 def log_training(training: Training, *, store: Store | None = None) -> Registered:
@@ -108,6 +115,55 @@ def log_training(training: Training, *, store: Store | None = None) -> Registere
             raise
         client.set_terminated(run_id)
     return Registered(name=training.name, version=str(version.version), run_id=run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one MLflow run is to hold: `metrics` are (name, value, Unix milliseconds, step), `parent` a run's id."""
+
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    metrics: Sequence[tuple[str, float, int, int]] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    parent: str | None = None
+    failed: bool = False
+    ended: bool = True
+
+
+def write_pages(pages: Sequence[Page], *, store: Store, run_id: str | None = None) -> list[str]:
+    """Write runs that are no trainings, in batches, and return their ids; with `run_id`, the first goes on that run.
+
+    About 50 ms of CPU time each in an SQLite store. Raises ConnectionError or InputError where the store refuses.
+    """
+    found: list[str] = []
+    with _client(store) as client:
+        experiment = _experiment(client, store)
+        for page in pages:
+            known = run_id if run_id is not None and not found else None
+            parent = {"mlflow.parentRunId": page.parent} if page.parent else {}
+            tags = {**page.tags, **parent}
+            page_id = known or client.create_run(experiment, tags=tags, run_name=page.name).info.run_id
+            _fill(client, page_id, page, tags if known else {})
+            found.append(page_id)
+    return found
+
+
+def page_of(tag: str, value: str, *, store: Store) -> str | None:
+    """Return the id of the run that carries a tag of that value, None where there is none."""
+    with _client(store) as client:
+        runs = client.search_runs([_experiment(client, store)], f"tags.`{tag}` = '{value}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+
+def active_run() -> str | None:
+    """Return the id of the run that the user has open in this thread, None where there is none or MLflow is unused."""
+    if "mlflow" not in sys.modules:
+        return None
+    import mlflow
+
+    run = mlflow.active_run() if hasattr(mlflow, "active_run") else None
+    return None if run is None else str(run.info.run_id)
 
 
 def model_folder(address: str, *, store: Store | None = None) -> Path:
@@ -192,6 +248,23 @@ def _log(client: Client, run_id: str, training: Training) -> None:
     client.log_artifacts(run_id, str(training.folder), MODEL)
     for name, file in training.files.items():
         client.log_artifact(run_id, str(file), str(Path(name).parent) if "/" in name else None)
+
+
+def _fill(client: Client, run_id: str, page: Page, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    if tags:
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    params = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in page.params.items()]
+    metrics = [Metric(key, float(value), at_ms, step) for key, value, at_ms, step in page.metrics]
+    for at in range(0, len(params), MOST_PARAMS):
+        client.log_batch(run_id, params=params[at : at + MOST_PARAMS])
+    for at in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[at : at + MOST_METRICS])
+    for name, file in page.files.items():
+        client.log_artifact(run_id, str(file), str(Path(name).parent) if "/" in name else None)
+    if page.ended:
+        client.set_terminated(run_id, status="FAILED" if page.failed else "FINISHED")
 
 
 def _register(client: Client, run_id: str, training: Training) -> Version:

@@ -49,6 +49,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Say how well a model predicts a run table, beside simple predictors."),
     "serve": ("serve", "Serve the REST API on an engine, until SIGTERM."),
     "token": ("token", "Create, list and revoke the tokens of a service."),
+    "mlflow": ("mlflow", "Look at tracked runs and models."),
     "import": ("import_sky", "Turn the job of another system into a job file."),
     "journal": ("journal", "Verify the record of everything that happened."),
 }
