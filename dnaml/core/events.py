@@ -252,10 +252,28 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acquire:
+    """Asks a provider for machines made after a template; one that is not there by `until_s` is not wanted any more."""
+
+    template: str
+    count: int
+    reason: str
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Asks a provider to give a machine back: it takes no more work and is paid for no longer."""
+
+    resource_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeAt:
     """Asks for a Tick at `at_s` or soon after, though nothing may run then: a resource's rest ends, say."""
 
     at_s: float
 
 
-Command = StartAttempt | StopAttempt | SealCheckpoint | EndJob | Explain | WakeAt
+Command = StartAttempt | StopAttempt | SealCheckpoint | EndJob | Explain | WakeAt | Acquire | Release
