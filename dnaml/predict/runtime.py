@@ -22,6 +22,7 @@ from dnaml.predict import baselines, bilinear, calibration, design, experts, haz
 from dnaml.predict.bound import bound_s, log_speed
 from dnaml.predict.design import Encoder
 from dnaml.predict.experts import Counts, Kind
+from dnaml.predict.kept import Kept
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
 from dnaml.predict.paired.asking import candidates
@@ -41,14 +42,20 @@ FloatArray = npt.NDArray[np.float64]
 
 PATH_MATCH = "dna-match"
 REFIT_GROWTH = 2.0  # rows over those of the last fit
-LARGEST_REFIT = 5_000  # rows; beyond, only `fit` fits again
+LARGEST_RELEARNT = 1_000  # rows up to which they are kept as they came and `update` learns anew
+LARGEST_REFIT = 5_000  # rows of the blend of simple experts; beyond, only `fit` fits again
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _State:
-    """What a fitted predictor is made of; `prices` are USD per second by resource id."""
+    """What a fitted predictor is made of; `prices` are USD per second by resource id.
+
+    While it is young, `kept` holds its rows as they came, the first `fitted_rows` of them known to the last fit.
+    """
 
     seed: int
+    kept: Kept | None = None
+    fitted_rows: int = 0
     learned: Learned | None = None
     model: Model | None = None
     prices: dict[str, float] = field(default_factory=dict)
@@ -69,6 +76,7 @@ class _State:
 
 _CLASSES = by_name(
     _State,
+    Kept,
     *PARTS,
     Model,
     Noise,
@@ -120,8 +128,8 @@ class RuntimePredictor:
     def update(self, probes: "RunTable | pd.DataFrame") -> "RuntimePredictor":
         """Return a NEW predictor that knows these runs too; this one stays as it is.
 
-        Closed form, milliseconds; `fit` learns anew. A small table answered by the blend of simple experts is fitted
-        again once it has doubled.
+        Closed form, milliseconds; `fit` learns anew. A small table, up to a thousand rows, is fitted again whenever it
+        has doubled: a predictor that began with a few runs becomes the learned model.
         """
         state, table = self._fitted(), load_runs(probes)
         other = RuntimePredictor(seed=self.seed)
@@ -293,37 +301,48 @@ def _computation_features(computation: Computation) -> dict[str, float | str]:
 
 def _fitted(table: RunTable, *, seed: int) -> _State:
     frame, reasons = _usable(table)
-    prices = _known_prices(frame)
+    return _learnt(frame, _State(seed=seed, prices=_known_prices(frame), set_aside=reasons))
+
+
+def _learnt(frame: "pd.DataFrame", before: _State) -> _State:
+    """Return a state that is fitted to rows and takes from the one before what is no part of a fit."""
     if len(frame) == 0:
-        return _State(seed=seed, prices=prices, set_aside=reasons)
+        return before
+    seed, kept = before.seed, Kept.of(frame) if len(frame) <= LARGEST_RELEARNT else None
+    state = replace(before, learned=None, model=None, described={}, kept=kept, fitted_rows=len(frame))
     learned = Learned.fit(frame, seed=seed)
     if learned is not None:
         described = {entity.value: Described.of(frame, entity) for entity in Entity}
-        return _State(seed=seed, learned=learned, prices=prices, described=described, set_aside=reasons)
+        return replace(state, learned=learned, described=described)
     encoder = Encoder.of(frame)
-    model = fit_model(encoder, _ordered(encoder.design(frame)), seed=seed)
-    return _State(seed=seed, model=model, prices=prices, set_aside=reasons)
+    return replace(state, model=fit_model(encoder, _ordered(encoder.design(frame)), seed=seed))
 
 
 def _updated(state: _State, table: RunTable) -> _State:
     frame, reasons = _usable(table)
     reasons = {name: state.set_aside.get(name, 0) + reasons.get(name, 0) for name in {*state.set_aside, *reasons}}
-    prices = {**state.prices, **_known_prices(frame)}
+    state = replace(state, prices={**state.prices, **_known_prices(frame)}, set_aside=reasons)
+    if len(frame) == 0:
+        return state
+    if state.learned is None and state.model is None:
+        return _learnt(frame, state)
+    kept = None
+    if state.kept is not None and state.kept.rows + len(frame) <= LARGEST_RELEARNT:
+        kept = state.kept.joined(frame)
+        if kept.rows >= REFIT_GROWTH * state.fitted_rows:
+            return _learnt(_sorted(kept.frame()), state)
+    state = replace(state, kept=kept)
     if state.learned is not None:
         described = {e.value: state.described[e.value].updated(frame, e) for e in Entity}
-        learned = state.learned.updated(frame)
-        return replace(state, learned=learned, prices=prices, described=described, set_aside=reasons)
-    if state.model is None:
-        return replace(_fitted(table, seed=state.seed), prices=prices, set_aside=reasons)
-    if len(frame) == 0:
-        return replace(state, prices=prices, set_aside=reasons)
+        return replace(state, learned=state.learned.updated(frame), described=described)
+    assert state.model is not None, "a fitted state has a model of some kind"
     new = _ordered(state.model.encoder.design(frame))
     rows = len(state.model.seen) + len(new)
     if REFIT_GROWTH * state.model.fitted_rows <= rows <= LARGEST_REFIT:
         model = fit_model(state.model.encoder, _ordered(state.model.seen.joined(new)), seed=state.seed)
     else:
         model = state.model.updated(new)
-    return replace(state, model=model, prices=prices, set_aside=reasons)
+    return replace(state, model=model)
 
 
 def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
@@ -334,7 +353,11 @@ def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
         if len(frame) and frame[name].any():
             reasons[name] = int(frame[name].sum())
             frame = frame[~frame[name]]
-    return frame.sort_values(["resource_id", "computation_id", "runtime_s"], ignore_index=True), reasons
+    return _sorted(frame), reasons
+
+
+def _sorted(frame: "pd.DataFrame") -> "pd.DataFrame":
+    return frame.sort_values(["resource_id", "computation_id", "runtime_s"], ignore_index=True)
 
 
 def _ordered(rows: design.Design) -> design.Design:

@@ -133,14 +133,25 @@ def test_probes_of_a_new_resource_teach_how_fast_it_is():
 
 def test_a_small_table_that_doubles_is_fitted_again(blend):
     rows = blend._state.model.fitted_rows
-    grown = blend.update(SMALL)
-    assert grown._state.model.fitted_rows == rows + len(SMALL)
+    more = FRAME[FRAME["resource_id"].isin(["r0", "r1"])].iloc[1::9]
+    grown = blend.update(more)
+    assert grown._state.model.fitted_rows == rows + len(more)
     assert blend.update(SMALL.iloc[:1])._state.model.fitted_rows == rows
 
 
-@pytest.mark.xfail(reason="a predictor that began with a small table never comes to the learned model")
 def test_a_small_table_that_has_grown_large_enough_is_answered_by_the_learned_model(blend):
     assert blend.update(SMALL).predict(pairs_of(SMALL))["path"].str.startswith("learned/").all()
+
+
+def test_a_learned_table_that_doubles_is_learned_anew_as_if_all_rows_had_come_at_once(blend):
+    learned = blend.update(SMALL)
+    rest = FRAME.drop(SMALL.index)
+    grown = learned.update(rest)
+    assert grown._state.fitted_rows == blend._state.fitted_rows + len(SMALL) + len(rest)
+    assert learned.update(rest.iloc[:3])._state.fitted_rows == learned._state.fitted_rows
+    start = FRAME[FRAME["resource_id"].isin(["r0", "r1"])].iloc[::9]
+    at_once = RuntimePredictor(seed=0).fit(pd.concat([start, SMALL, rest]))
+    np.testing.assert_allclose(grown.predict(pairs_of(FRAME))[COLUMNS], at_once.predict(pairs_of(FRAME))[COLUMNS])
 
 
 def test_an_empty_predictor_learns_from_its_first_update():

@@ -58,8 +58,8 @@ class Direction:
 def fit_with_episodes(grid: Grid, *, seed: int = 0) -> tuple[Direction | None, list[Episode]]:
     """Return the direction of a grid and the replays it learned from."""
     folds = folds_of(grid, seed=seed)
-    fits = [Fitted.of(fold.grid, fold.entities, seed=seed) for fold in folds]
-    whole = Fitted.of(grid, np.ones(len(grid.entities), dtype=np.bool_), seed=seed)
+    everyone = np.ones(len(grid.entities), dtype=np.bool_)
+    *fits, whole = Fitted.each([*((fold.grid, fold.entities) for fold in folds), (grid, everyone)], seed=seed)
     names = tuple(name for name in whole.members if any(name in fit.members for fit in fits))
     episodes = replay(grid, folds, fits, names, seed=seed) if names else []
     if not episodes:

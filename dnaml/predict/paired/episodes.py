@@ -1,61 +1,85 @@
 """Trains the neural expert by episodes: some runs of a known entity are probes, the net must predict the others.
 
 Several nets that differ by chance alone are trained as one stack (the leading axis M of every tensor is the net) and
-their answers averaged. The posterior is in the loss, so loadings, noise and prior fit each other.
+their answers averaged; the nets of a grid and of its folds stand in the same stack. The posterior is in the loss, so
+loadings, noise and prior fit each other.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dnaml.predict.paired.batch import Batch
+from dnaml.predict.paired.drawing import Episodes
 from dnaml.predict.paired.grid import BoolArray, FloatArray, Grid
 from dnaml.predict.paired.net import LEAST_LOG_PRECISION, MOST_LOG_PRECISION, Net, OneNet, Tower, encoding
 from dnaml.predict.paired.sources import Sources
-from dnaml.predict.paired.stacked import (
-    Dropper,
-    Items,
-    NetSettings,
-    Parameters,
-    Stack,
-    encode_items,
-    first_parameters,
-    predicted,
-)
+from dnaml.predict.paired.stacked import NetSettings, Parameters, Stack, first_parameters, sized
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 FEWEST_ENTITIES = 6
-MOST_ITEMS = 280  # of an episode
 LARGEST = 1e3  # parameter of a net that did not diverge
 LATE, SLACK = 0.9, 3.0  # the loss of the last steps may lie no further above the first one
 ATTEMPTS = 4
+DECAYS, LEAST_SIZE = (0.9, 0.99), 1e-8  # of the optimiser's means, and what it divides by at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """What a net is fitted to: the entities marked in `use` [E] of a grid, whose rows `sources` holds."""
+
+    grid: Grid
+    use: BoolArray
+    sources: Sources
+
+    @property
+    def able(self) -> bool:
+        """Return whether these entities can teach a net: enough of them with two items or more."""
+        return int((self.grid.known[self.use].sum(axis=1) >= 2).sum()) >= FEWEST_ENTITIES
+
+
+def fit_nets(cases: Sequence[Case], *, seed: int = 0, settings: NetSettings | None = None) -> list[Net | None]:
+    """Return a net for each case, None where too few entities could teach it; the cases are folds of one grid.
+
+    All are trained at once, with the settings that the largest asks for.
+    """
+    found: list[Net | None] = [None] * len(cases)
+    left = [number for number, case in enumerate(cases) if case.able]
+    if not left:
+        return found
+    largest = max((cases[number] for number in left), key=lambda case: int(case.grid.known[case.use].sum()))
+    whole = max((case.grid for case in cases), key=lambda grid: len(grid.items))
+    chosen = sized(settings or NetSettings(), largest.grid.known[largest.use])
+    fewest = min(int(cases[number].use.sum()) for number in left)
+    narrowest = min(len(cases[number].grid.items) for number in left)  # no more principal scores than items
+    chosen = replace(chosen, scores=min(chosen.scores, max(1, fewest // 4), narrowest))
+    for attempt in range(ATTEMPTS):
+        stacks = [Stack.of(case.grid, case.sources, case.use, chosen) for case in (cases[number] for number in left)]
+        batch = Batch.of(stacks, [cases[number].grid for number in left], whole)
+        parameters, sound = _trained(batch, seed, _device(chosen.device))
+        plain = {name: p.detach().cpu().double().numpy() for name, p in parameters.items()}
+        last = attempt == ATTEMPTS - 1
+        for place, number in enumerate(left):
+            if sound[place] or last:
+                found[number] = _net(plain, batch, place)
+        left = [number for number in left if found[number] is None]
+        if not left:
+            break
+        chosen = replace(chosen, rate=chosen.rate / 3, rank=chosen.rank if attempt == 0 else 2)
+        chosen = replace(chosen, scores=min(chosen.scores, chosen.rank))
+    return found
 
 
 def fit_net(
     grid: Grid, sources: Sources, use: BoolArray, *, seed: int = 0, settings: NetSettings | None = None
 ) -> Net | None:
     """Return a net trained on the entities marked in `use` [E], whose rows `sources` holds; None if too few."""
-    if not _able(grid, use):
-        return None
-    stack = Stack.of(grid, sources, use, settings or NetSettings())
-    chosen = stack.settings
-    for attempt in range(ATTEMPTS):
-        device = _device(chosen.device)
-        parameters, sound = _trained(stack, seed, device)
-        if sound:
-            break
-        chosen = replace(chosen, rate=chosen.rate / 3, rank=chosen.rank if attempt == 0 else 2)
-        stack = replace(stack, settings=chosen)
-    plain = {name: p.detach().cpu().double().numpy() for name, p in parameters.items()}
-    return Net(nets=tuple(_frozen({name: p[m] for name, p in plain.items()}, stack) for m in range(chosen.nets)))
-
-
-def _able(grid: Grid, use: BoolArray) -> bool:
-    """Return whether these entities can teach a net: enough of them with two items or more."""
-    return int((grid.known[use].sum(axis=1) >= 2).sum()) >= FEWEST_ENTITIES
+    return fit_nets([Case(grid=grid, use=use, sources=sources)], seed=seed, settings=settings)[0]
 
 
 def _device(asked: str) -> "torch.device":
@@ -64,30 +88,50 @@ def _device(asked: str) -> "torch.device":
     return torch.device(asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _trained(stack: Stack, seed: int, device: "torch.device") -> tuple[Parameters, bool]:
-    """Return trained parameters, and whether every net learnt something and none ran away."""
+def _trained(batch: Batch, seed: int, device: "torch.device") -> tuple[Parameters, BoolArray]:
+    """Return trained parameters, and whether every net of each stack [S] learnt something and none ran away."""
     import torch
 
-    s, threads = stack.settings, torch.get_num_threads()
+    s, threads = batch.settings, torch.get_num_threads()
     torch.set_num_threads(1)
-    first = first_parameters(stack, seed, device)
+    first = first_parameters(batch, seed, device)
     flat = torch.cat([p.flatten(1) for p in first.values()], dim=1).requires_grad_()  # one tensor: one update a step
-    optimiser = torch.optim.AdamW([flat], lr=s.rate, weight_decay=s.decay, betas=(0.9, 0.99))
-    episodes, losses = _Episodes(stack, seed, device), []
+    optimiser = _Optimiser(flat, s.decay)
+    episodes, losses = Episodes(batch, seed, device), []
     for step in range(s.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = s.rate * _one_cycle(step / s.steps)
         loss = episodes.loss(_named(flat, first))
-        optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()  # type: ignore[no-untyped-call]
-        assert flat.grad is not None
-        _clip(flat.grad, torch.isfinite(loss.detach()))
-        optimiser.step()
+        (gradient,) = torch.autograd.grad(loss.sum(), flat)
         losses.append(loss.detach())
+        _clip(gradient, torch.isfinite(losses[-1]))
+        optimiser.step(gradient, s.rate * _one_cycle(step / s.steps))
     torch.set_num_threads(threads)
     late = torch.stack(losses[int(LATE * s.steps) :]).mean(dim=0)
-    sound = bool((late <= losses[0] + SLACK).all()) and bool((flat.abs() < LARGEST).all())
-    return _named(flat, first), sound
+    sound = (late <= losses[0] + SLACK) & (flat.abs() < LARGEST).all(dim=1)
+    good = np.asarray(sound.cpu().numpy(), dtype=np.bool_).reshape(len(batch.stacks), s.nets)
+    return _named(flat, first), np.asarray(good.all(axis=1), dtype=np.bool_)
+
+
+class _Optimiser:
+    """Adam with decoupled weight decay ("Decoupled Weight Decay Regularization", 2019) on one tensor [M, P]."""
+
+    def __init__(self, parameters: "Tensor", decay: float) -> None:
+        import torch
+
+        self.parameters, self.decay, self.steps = parameters, decay, 0
+        self.mean, self.square = torch.zeros_like(parameters), torch.zeros_like(parameters)
+
+    def step(self, gradient: "Tensor", rate: float) -> None:
+        """Move the parameters against a gradient."""
+        import torch
+
+        self.steps += 1
+        first, second = DECAYS
+        with torch.no_grad():
+            self.parameters.mul_(1 - rate * self.decay)
+            self.mean.lerp_(gradient, 1 - first)
+            self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+            size = (self.square / (1 - second**self.steps)).sqrt_().add_(LEAST_SIZE)
+            self.parameters.addcdiv_(self.mean, size, value=-rate / (1 - first**self.steps))
 
 
 def _named(flat: "Tensor", like: Parameters) -> Parameters:
@@ -112,119 +156,15 @@ def _clip(gradient: "Tensor", finite: "Tensor") -> None:
     gradient.copy_(torch.where(usable, gradient / length.clamp(min=1.0), 0.0))
 
 
-class _Episodes:
-    """Draws episodes and returns each net's loss on one."""
-
-    def __init__(self, stack: Stack, seed: int, device: "torch.device") -> None:
-        import torch
-
-        def tensor(values: FloatArray | BoolArray) -> "Tensor":
-            return torch.tensor(values, dtype=torch.float32, device=device)
-
-        self.stack, self.device = stack, device
-        self.draw = torch.Generator(device).manual_seed(seed + 1)
-        self.known, self.item_x = tensor(stack.known), tensor(stack.item_x)
-        self.entity_x, self.telemetry = tensor(stack.entity_x), tensor(stack.telemetry)
-        self.scores, self.scores_unseen = tensor(stack.scores), tensor(stack.scores_unseen)
-        self.y, self.seen = tensor(stack.y), tensor(stack.seen)
-        self.shift = tensor((stack.effect - stack.effect_unseen) / stack.scale)
-        per_entity = np.median(stack.known[stack.entities].sum(axis=1))
-        most = int(max(1, min(stack.settings.most_probes, 0.55 * per_entity)))
-        self.counts = torch.tensor(np.unique(np.round(np.geomspace(1, most, 11)).astype(int)), device=device)
-        self.pool = torch.tensor(stack.entities, device=device)
-
-    def loss(self, parameters: Parameters) -> "Tensor":
-        """Return each net's loss [M] on one episode."""
-        import torch
-
-        s, m = self.stack.settings, self.stack.settings.nets
-        drop = Dropper(s.drop_share, self.draw)
-        entity = self._entities()
-        items, chosen, y = self._items(parameters, entity)
-        known = self.known[entity][:, :, chosen]
-        partner = torch.roll(entity, 1, dims=1)
-        mix = 0.5 * self._rand(m, entity.shape[1], 1) * (self._rand(m, entity.shape[1], 1) < s.mix_share)
-        known = torch.where(mix > 0, known * torch.roll(known, 1, dims=1), known)
-        y = torch.lerp(y, torch.roll(y, 1, dims=1), mix)
-        probes = self._probes(known)
-        any_probe = probes.amax(dim=-1, keepdim=True)
-        hidden = self._rand(m, entity.shape[1], 1) > s.hide_share
-        x = torch.lerp(self.entity_x[entity], self.entity_x[partner], mix)
-        x = x * hidden * (self._rand(*x.shape) > s.field_share)
-        telemetry = (
-            torch.lerp(self.telemetry[entity], self.telemetry[partner], mix[..., None])[:, :, chosen]
-            if self.telemetry.shape[2]
-            else x[..., None, :0]
-        )
-        share = probes / probes.sum(dim=-1, keepdim=True).clamp(min=1.0)
-        told = (share[..., None, :] @ telemetry)[..., 0, :] if self.telemetry.shape[2] else x[..., :0]
-        described = torch.cat([x, told, any_probe], dim=-1)
-        several = (probes.sum(dim=-1, keepdim=True) > 1) & (self._rand(m, entity.shape[1], 1) < 0.4)
-        moved = y + 0.3 * self.stack.speed_sd * several * torch.randn(
-            m, entity.shape[1], 1, generator=self.draw, device=self.device
-        )
-        mean, variance = predicted(parameters, items, described, moved, probes, robust=s.robust, drop=drop)
-        asked = known * (1 - probes)
-        return _penalty(moved - mean, variance, asked)
-
-    def _rand(self, *shape: int) -> "Tensor":
-        import torch
-
-        return torch.rand(*shape, generator=self.draw, device=self.device)
-
-    def _entities(self) -> "Tensor":
-        """Return the entities of an episode [M, B], drawn without repeats while they last."""
-        import torch
-
-        s, members = self.stack.settings, len(self.pool)
-        batch = min(s.batch, max(8, members))
-        order = [torch.argsort(self._rand(s.nets, members), dim=1) for _ in range(-(-batch // members))]
-        return self.pool[torch.cat(order, dim=1)[:, :batch]]
-
-    def _items(self, parameters: Parameters, entity: "Tensor") -> tuple[Items, "Tensor", "Tensor"]:
-        """Return an episode's items, their places [I] and what their effects leave of y [M, B, I]."""
-        import torch
-
-        s, m, count = self.stack.settings, self.stack.settings.nets, len(self.item_x)
-        chosen = (
-            torch.argsort(self._rand(count))[:MOST_ITEMS]
-            if count > MOST_ITEMS
-            else torch.arange(count, device=self.device)
-        )
-        unseen = (self._rand(m, 1) < (s.unseen_share if self.stack.can_hide else 0.0)).float()
-        keep = (self._rand(m, len(chosen)) > s.forget_share) * (1 - unseen) * self.seen[chosen]
-        scores = torch.lerp(self.scores[chosen], self.scores_unseen[chosen], unseen[..., None])
-        items = encode_items(
-            parameters,
-            self.item_x[chosen].expand(m, -1, -1),
-            scores,
-            parameters["ids"][:, chosen] * keep[..., None],
-            parameters["id_bias"][:, chosen] * keep,
-        )
-        y = self.y[entity][..., chosen]
-        return items, chosen, y + (self.shift[chosen] * unseen)[:, None]
-
-    def _probes(self, known: "Tensor") -> "Tensor":
-        """Return which known cells [M, B, I] are probes: a random number of each entity's, one cell always asked."""
-        import torch
-
-        shape = known.shape[:2]
-        some = self.counts[torch.randint(len(self.counts), shape, generator=self.draw, device=self.device)]
-        some = some * (self._rand(*shape) > self.stack.settings.no_probes_share)
-        some = torch.minimum(some, known.sum(dim=-1).long() - 1).clamp(min=0)
-        order = self._rand(*known.shape) + 2 * (1 - known)
-        cut = order.sort(dim=-1)[0].gather(-1, some[..., None])
-        return (order < cut).float()
-
-
-def _penalty(error: "Tensor", variance: "Tensor", asked: "Tensor") -> "Tensor":
-    """Return each net's mean loss [M]: Student-t likelihood with three degrees of freedom, and Huber."""
-    import torch
-
-    size = error.abs()
-    huber = torch.where(size < 0.1, 5 * size**2, size - 0.05)
-    loss = 0.5 * torch.log(variance) + 2 * torch.log1p(error**2 / (3 * variance)) + 0.5 * huber
-    return (loss * asked).sum(dim=(1, 2)) / asked.sum(dim=(1, 2)).clamp(min=1.0)
+def _net(plain: dict[str, FloatArray], batch: Batch, place: int) -> Net:
+    """Return the nets of one stack."""
+    stack, items, count = batch.stacks[place], batch.places[place], batch.settings.nets
+    nets = []
+    for number in range(place * count, (place + 1) * count):
+        own = {name: p[number] for name, p in plain.items()}
+        own["ids"], own["id_bias"] = own["ids"][items], own["id_bias"][items]
+        nets.append(_frozen(own, stack))
+    return Net(nets=tuple(nets))
 
 
 def _frozen(p: dict[str, FloatArray], stack: Stack) -> OneNet:

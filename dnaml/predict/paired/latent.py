@@ -6,7 +6,6 @@
 prior; a new entity with a few probes is the same closed form once more.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,34 +80,20 @@ class Latent:
 
     def answer(self, task: Task, sources: Sources) -> Answer:
         """Return mean and sd [Q] of ln seconds of the items asked about."""
-        found, u, unsure, basis = self._found(task)
-        k = task.probes
-        spread = np.einsum("qk,kl,ql->q", basis[k:], found.covariance, basis[k:]) + unsure[k:] + self.noise
-        own = float(np.abs(found.left_out).mean()) if k > 1 else float("nan")
-        return Answer(mean=u[k:, 0] + basis[k:] @ found.mean, sd=np.sqrt(spread), own_error=own)
+        return Latents(parts=(self,)).answer(task, sources)
 
     def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of the items asked about."""
-        found, u, unsure, basis = self._found(task)
-        k = task.probes
-        covariance = basis[k:] @ found.covariance @ basis[k:].T
-        return u[k:, 0] + basis[k:] @ found.mean, covariance, unsure[k:] + self.noise
+        return Latents(parts=(self,)).joint(task, sources)
 
-    def _found(self, task: Task) -> "tuple[Found, FloatArray, FloatArray, FloatArray]":
-        prior = self.entity_prior(task.entity_x[None])[0]
-        u, unsure = self._items(task, prior)
-        basis, k = _with_one(u), task.probes
-        found = given_probes(prior, self.entity_prior.variance, basis[:k], task.y - u[:k, 0], self.noise + unsure[:k])
-        return found, u, unsure, basis
-
-    def _items(self, task: Task, entity: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the vectors [K+Q, K] of a task's items and the variance they bring for this entity [K+Q]."""
+    def items(self, task: Task) -> tuple[FloatArray, FloatArray]:
+        """Return the vectors of a task's items and their variances [K+Q, K]."""
         place = np.maximum(task.item, 0)
         u, variance = self.item_mean[place], self.item_variance[place]
         unknown = task.item < 0
         if unknown.any():
             u[unknown], variance[unknown] = self.item_prior(task.item_x[unknown]), self.item_prior.variance
-        return u, variance @ np.r_[1.0, entity[1:]] ** 2
+        return u, variance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,24 +111,39 @@ class Latents:
 
     def answer(self, task: Task, sources: Sources) -> Answer:
         """Return the mean of the parts; their disagreement counts as variance."""
-        return mean_answer([part.answer(task, sources) for part in self.parts])
+        found, u, unsure, basis = self._found(task)
+        k = task.probes
+        spread = ((basis[:, k:] @ found.covariance) * basis[:, k:]).sum(axis=2) + unsure[:, k:]
+        means = u[:, k:, 0] + (basis[:, k:] @ found.mean[..., None])[..., 0]
+        own = float(np.abs(found.left_out).mean()) if k > 1 else float("nan")
+        return Answer(mean=means.mean(axis=0), sd=np.sqrt(spread.mean(axis=0) + means.var(axis=0)), own_error=own)
 
     def joint(self, task: Task, sources: Sources) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q]: the means over the parts."""
-        means, covariances, noises = zip(*(part.joint(task, sources) for part in self.parts), strict=True)
-        return np.mean(means, axis=0), np.mean(covariances, axis=0), np.mean(noises, axis=0)
+        found, u, unsure, basis = self._found(task)
+        asked = basis[:, task.probes :]
+        covariance = (asked @ found.covariance @ asked.transpose(0, 2, 1)).mean(axis=0)
+        means = u[:, task.probes :, 0] + (asked @ found.mean[..., None])[..., 0]
+        return means.mean(axis=0), covariance, unsure[:, task.probes :].mean(axis=0)
 
-
-def mean_answer(answers: Sequence[Answer]) -> Answer:
-    """Return the mean of several answers; their disagreement counts as variance."""
-    means, sds = np.stack([a.mean for a in answers]), np.stack([a.sd for a in answers])
-    own = float(np.mean([a.own_error for a in answers]))
-    return Answer(mean=means.mean(axis=0), sd=np.sqrt((sds**2).mean(axis=0) + means.var(axis=0)), own_error=own)
+    def _found(self, task: Task) -> "tuple[Found, FloatArray, FloatArray, FloatArray]":
+        """Return what the probes leave of each part's vector, the items' vectors [S, K+Q, K], what they and noise
+        bring of variance [S, K+Q], and the items' loadings [S, K+Q, K].
+        """
+        prior = np.stack([part.entity_prior(task.entity_x[None])[0] for part in self.parts])
+        u, variance = (np.stack(side) for side in zip(*(part.items(task) for part in self.parts), strict=True))
+        squares = prior**2
+        squares[:, 0] = 1.0
+        noise = np.array([[part.noise] for part in self.parts])
+        unsure = (variance @ squares[..., None])[..., 0] + noise
+        basis, k = _with_one(u), task.probes
+        wide = np.stack([part.entity_prior.variance for part in self.parts])
+        return given_probes(prior, wide, basis[:, :k], task.y - u[:, :k, 0], unsure[:, :k]), u, unsure, basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
-    """An entity's vector given P probes. Shapes: mean [K], covariance [K, K], left_out [P] errors left out."""
+    """An entity's vector given P probes. Shapes: mean [..., K], covariance [..., K, K], left_out [..., P] errors."""
 
     mean: FloatArray
     covariance: FloatArray
@@ -153,19 +153,24 @@ class Found:
 def given_probes(
     prior: FloatArray, prior_variance: FloatArray, basis: FloatArray, target: FloatArray, variance: FloatArray
 ) -> Found:
-    """Return the posterior [K] of a vector given target [P] = basis [P, K] @ vector + noise of `variance` [P].
+    """Return the posterior [..., K] of a vector given target [..., P] = basis [..., P, K] @ vector + noise.
 
-    A probe that the others contradict by more than SUSPECT sds loses weight.
+    `variance` [..., P] is that of the noise. A probe that the others contradict by more than SUSPECT sds loses weight.
     """
-    known, weight, left_out = 1.0 / prior_variance, 1.0 / variance, np.zeros(0)
+    known, weight, left_out = 1.0 / prior_variance, 1.0 / variance, np.zeros((*target.shape[:-1], 0))
+    place = np.arange(prior.shape[-1])
+    turned = np.swapaxes(basis, -1, -2)
     for last in range(SUSPECT_ROUNDS, -1, -1):
-        covariance = _inverse(np.diag(known) + (basis * weight[:, None]).T @ basis)
-        mean = covariance @ (known * prior + basis.T @ (weight * target))
-        if len(target) < 2:
+        precision = turned @ (basis * weight[..., None])
+        precision[..., place, place] += known
+        covariance = _inverse(precision)
+        pull = known * prior + (turned @ (weight * target)[..., None])[..., 0]
+        mean = (covariance @ pull[..., None])[..., 0]
+        if target.shape[-1] < 2:
             break
-        leverage = np.einsum("ki,ij,kj->k", basis, covariance, basis)
+        leverage = ((basis @ covariance) * basis).sum(axis=-1)
         free = np.maximum(1.0 - leverage * weight, 0.02)
-        left_out = (target - basis @ mean) / free
+        left_out = (target - (basis @ mean[..., None])[..., 0]) / free
         if not last:
             break
         deviation = np.abs(left_out) / np.sqrt(variance + leverage / free)
@@ -224,7 +229,7 @@ def _noise(entities: Vectors, items: Vectors, y: FloatArray, known: BoolArray) -
 
 def _with_one(vectors: FloatArray) -> FloatArray:
     basis = vectors.copy()
-    basis[:, 0] = 1.0
+    basis[..., 0] = 1.0
     return basis
 
 

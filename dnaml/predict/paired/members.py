@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnaml.predict.paired.episodes import fit_net
+from dnaml.predict.paired.episodes import Case, fit_nets
 from dnaml.predict.paired.ernest import ErnestExpert
 from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Member, Task
 from dnaml.predict.paired.latent import Latents, fits_of
@@ -27,23 +27,39 @@ class Fitted:
     @classmethod
     def of(cls, grid: Grid, use: BoolArray, *, seed: int = 0) -> "Fitted":
         """Fit every expert that the entities marked in `use` [E] can carry."""
-        sources = Sources.of(grid, use, seed=seed)
-        found: dict[str, Member | None] = {}
-        smaller = min(int(use.sum()), int(grid.known[use].any(axis=0).sum()))
-        fits = fits_of(grid, use)
-        for name, (share, most) in LATENTS.items():
-            rank = min(max(1, int(share * smaller)), most)
-            found[name] = Latents.fit(grid, use, rank, fits, seed=seed)
-        found["rows"] = RowExpert().prepare(sources)
-        found["similarity"] = SimilarityExpert().prepare(sources)
-        found["ernest"] = ErnestExpert().fit(grid, use, sources)
-        found["net"] = fit_net(grid, sources, use, seed=seed)
-        return cls(sources=sources, members={name: member for name, member in found.items() if member is not None})
+        return cls.each([(grid, use)], seed=seed)[0]
+
+    @classmethod
+    def each(cls, folds: Sequence[tuple[Grid, BoolArray]], *, seed: int = 0) -> list["Fitted"]:
+        """Fit the experts of several folds of one grid: the nets of all at once, which costs little more than one."""
+        cases = [Case(grid=grid, use=use, sources=Sources.of(grid, use, seed=seed)) for grid, use in folds]
+        nets = fit_nets(cases, seed=seed)
+        found = []
+        for case, net in zip(cases, nets, strict=True):
+            members = {**_closed(case, seed), "net": net}
+            given = {name: member for name, member in members.items() if member is not None}
+            found.append(cls(sources=case.sources, members=given))
+        return found
 
     def answers(self, task: Task, sources: Sources | None = None) -> dict[str, Answer]:
         """Return what each expert says, without those that cannot say anything."""
         said = {name: member.answer(task, sources or self.sources) for name, member in self.members.items()}
         return {name: answer for name, answer in said.items() if answer is not None}
+
+
+def _closed(case: Case, seed: int) -> dict[str, Member | None]:
+    """Return the experts that have a closed form, None where the entities cannot carry one."""
+    grid, use, sources = case.grid, case.use, case.sources
+    smaller = min(int(use.sum()), int(grid.known[use].any(axis=0).sum()))
+    fits = fits_of(grid, use)
+    found: dict[str, Member | None] = {}
+    for name, (share, most) in LATENTS.items():
+        rank = min(max(1, int(share * smaller)), most)
+        found[name] = Latents.fit(grid, use, rank, fits, seed=seed)
+    found["rows"] = RowExpert().prepare(sources)
+    found["similarity"] = SimilarityExpert().prepare(sources)
+    found["ernest"] = ErnestExpert().fit(grid, use, sources)
+    return found
 
 
 def arrays_of(

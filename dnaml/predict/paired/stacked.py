@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dnaml.predict.paired.batch import Batch
+
 Parameters = dict[str, "Tensor"]
 
 MOST_RANK = 16
-FEWEST_STEPS, MOST_STEPS, RUNS_A_STEP = 350, 800, 60
+FEWEST_STEPS, MOST_STEPS, RUNS_A_STEP = 160, 800, 25
 FEW = 100  # entities, or items: less is learnt by several narrow nets, hindered more
 
 
@@ -91,7 +93,7 @@ class Stack:
         """Return what nets learn from the entities marked in `use` [E], whose rows the sources hold."""
         known = grid.known
         seen = np.asarray(known[use].any(axis=0), dtype=np.bool_)
-        settings = _sized(settings, known[use])
+        settings = sized(settings, known[use])
         left = (sources.rows - sources.item_effect - sources.entity_effect[:, None]) / sources.scale
         profile = _profile(np.where(seen, left, 0.0), settings.scores)
         effect, scores = sources.item_effect, profile(left)
@@ -124,7 +126,7 @@ class Stack:
         )
 
 
-def _sized(settings: NetSettings, known: BoolArray) -> NetSettings:
+def sized(settings: NetSettings, known: BoolArray) -> NetSettings:
     """Return the settings with the choices that were left to the table's size, known [U, I]."""
     entities, runs = len(known), int(known.sum())
     rank = settings.rank or int(np.clip(entities // 2 + 2, 4, MOST_RANK))
@@ -149,13 +151,13 @@ def _profile(left: FloatArray, count: int) -> Profile:
     return Profile(basis=basis[:, :count], spread=spread)
 
 
-def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Parameters:
-    """Return the first parameters, the same for a seed wherever they will live."""
+def first_parameters(batch: "Batch", seed: int, device: "torch.device") -> Parameters:
+    """Return the first parameters of every net, the same for a seed wherever they will live."""
     import torch
 
-    s, draw = stack.settings, torch.Generator().manual_seed(seed)
-    nets, (items, scores) = s.nets, stack.scores.shape
-    inputs, described = stack.item_x.shape[1] + scores + s.ids, stack.entity_x.shape[1] + stack.telemetry.shape[2] + 1
+    s, draw = batch.settings, torch.Generator().manual_seed(seed)
+    nets, (items, scores) = batch.nets, batch.scores.shape[1:]
+    inputs, described = batch.item_x.shape[1] + scores + s.ids, batch.entity_x.shape[1] + batch.telemetry.shape[2] + 1
 
     def normal(*shape: int, sd: float) -> "Tensor":
         return torch.randn(nets, *shape, generator=draw) * sd
@@ -177,7 +179,7 @@ def first_parameters(stack: Stack, seed: int, device: "torch.device") -> Paramet
     found["id_bias"] = torch.zeros(nets, items)
     found["skip"] = torch.eye(scores, s.rank).expand(nets, -1, -1).clone()
     precision = torch.zeros(nets, s.rank + 1)
-    precision[:, 0] = -float(np.log(max(stack.speed_sd**2, 1e-3)))
+    precision[:, 0] = torch.tensor(-np.log(np.maximum(batch.speed_sd**2, 1e-3))[batch.owner], dtype=torch.float32)
     found["precision"] = precision
     found["tails"] = torch.tensor([2.0, 0.0]).expand(nets, -1).clone()
     return {name: p.to(device) for name, p in found.items()}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dnaml.predict.paired.episodes import fit_net
+from dnaml.predict.paired.batch import Batch
+from dnaml.predict.paired.episodes import Case, fit_net, fit_nets
 from dnaml.predict.paired.grid import Grid
 from dnaml.predict.paired.net import Net
 from dnaml.predict.paired.sources import Sources
@@ -123,8 +124,8 @@ def test_telemetry_of_one_probe_pays() -> None:
 def test_the_first_parameters_do_not_depend_on_the_device_asked_for() -> None:
     grid = world()
     sources, use = taught(grid)
-    stack = Stack.of(grid, sources, use, replace(QUICK, nets=2))
-    first, again = (first_parameters(stack, 3, torch.device("cpu")) for _ in range(2))
+    batch = Batch.of([Stack.of(grid, sources, use, replace(QUICK, nets=2))], [grid], grid)
+    first, again = (first_parameters(batch, 3, torch.device("cpu")) for _ in range(2))
     for name, value in first.items():
         assert torch.equal(value, again[name])
 
@@ -138,3 +139,29 @@ def test_a_gpu_trains_a_net_as_good_as_the_cpu() -> None:
         answers = [net.answer(task(grid, e, 10), sources).mean - truth(grid, e, 10) for e in range(26, MACHINES)]
         errors.append(float(np.abs(answers).mean()))
     assert errors[1] < 1.5 * errors[0] + 0.02
+
+
+def test_folds_are_learned_beside_the_whole_as_well_as_alone() -> None:
+    grid = world()
+    sources, use = taught(grid)
+    part = grid.with_items(np.arange(0, len(grid.items), 2))
+    fewer = use & (np.arange(MACHINES) > 4)
+    settings = replace(QUICK, steps=250, width=32)
+    folds = [
+        Case(grid=part, use=fewer, sources=Sources.of(part, fewer)),
+        Case(grid=grid, use=np.arange(MACHINES) < 5, sources=Sources.of(grid, np.arange(MACHINES) < 5)),
+        Case(grid=grid, use=use, sources=sources),
+    ]
+    halved, none, whole = fit_nets(folds, settings=settings)
+    assert none is None
+    assert halved is not None
+    assert whole is not None
+    assert halved.nets[0].encoded.bias.shape == (len(part.items),)
+    _, alone = fit(grid, settings)
+    errors = {}
+    for name, net in {"whole": whole, "alone": alone}.items():
+        answers = [net.answer(task(grid, e, 10), sources).mean - truth(grid, e, 10) for e in range(26, MACHINES)]
+        errors[name] = float(np.abs(answers).mean())
+    assert errors["whole"] < 1.3 * errors["alone"] + 0.01
+    said = [halved.answer(task(part, e, 5), folds[0].sources).mean - truth(part, e, 5) for e in range(26, MACHINES)]
+    assert float(np.abs(said).mean()) < 0.5

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dnaml.predict.paired.grid import Answer
-from dnaml.predict.paired.latent import STARTS, Latent, Latents, fits_of, given_probes, mean_answer
+from dnaml.predict.paired.latent import STARTS, Latent, Latents, fits_of, given_probes
 from dnaml.predict.paired.sources import Sources
 from tests.predict.paired.grids import grid, only, task, unseen
 
@@ -115,10 +114,13 @@ def test_starts_differ_and_are_averaged(fitted):
     np.testing.assert_array_equal(first.item_mean, latents.parts[0].item_mean)
 
 
-def test_disagreement_of_answers_counts_as_variance():
-    both = [Answer(mean=np.array([m]), sd=np.array([1.0]), own_error=m) for m in (1.0, 3.0)]
-    found = mean_answer(both)
-    assert (found.mean[0], found.sd[0], found.own_error) == (2.0, pytest.approx(2**0.5), 2.0)
+def test_disagreement_of_the_parts_counts_as_variance(fitted):
+    latents, sources = fitted
+    asked = task(WHOLE, 7, 0)
+    answers = [part.answer(asked, sources) for part in latents.parts]
+    found = latents.answer(asked, sources)
+    apart = np.var([a.mean for a in answers], axis=0)
+    np.testing.assert_allclose(found.sd**2, np.mean([a.sd**2 for a in answers], axis=0) + apart)
 
 
 def test_a_matrix_too_small_for_the_rank_has_no_model():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dnaml.predict.paired import members
-from dnaml.predict.paired.episodes import fit_net
+from dnaml.predict.paired.episodes import fit_nets
 from dnaml.predict.paired.grid import Answer
 from dnaml.predict.paired.members import Fitted, arrays_of
 from dnaml.predict.paired.stacked import NetSettings
@@ -21,7 +21,7 @@ def test_a_small_grid_carries_every_expert_but_the_net_and_scale_outs():
 
 
 def test_enough_entities_carry_a_net_and_scale_outs_a_curve(monkeypatch):
-    monkeypatch.setattr(members, "fit_net", partial(fit_net, settings=QUICK))
+    monkeypatch.setattr(members, "fit_nets", partial(fit_nets, settings=QUICK))
     whole = replace(grid(7, 10), scale_out=np.arange(10) % 5 + 1.0)
     use = np.arange(7) < 6
     found = Fitted.of(whole, use)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dnaml.predict.paired import members
-from dnaml.predict.paired.episodes import fit_net
+from dnaml.predict.paired.episodes import fit_nets
 from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.parts import PARTS
@@ -37,7 +37,7 @@ def classes_in(value):
 def model():
     """Return a model with every expert, its net hardly trained."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(members, "fit_net", partial(fit_net, settings=QUICK))
+        patch.setattr(members, "fit_nets", partial(fit_nets, settings=QUICK))
         found = Learned.fit(RUNS.drop(columns="group"))
     assert found is not None
     return found
