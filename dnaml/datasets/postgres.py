@@ -97,6 +97,9 @@ class PostgresDatabase:
         return [int(pid) for (pid,) in found]
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the lock and the connection back: the server may notice the end of a session a little later."""
+        if not self.connection.closed:
+            with contextlib.suppress(*self.errors):
+                self.driver.execute("SELECT pg_advisory_unlock_all()")
         self.connection.close()
         self._engine.dispose()
