@@ -9,6 +9,7 @@ from benchmarks.faults.outcome import Bar, Outcome, Tier
 from benchmarks.faults.ray_case import VICTIM, Told, pinned, run_case, three_nodes, wait_for, with_journal, works
 from dnaml.engine import EngineSettings
 from dnaml.execution.on_ray import RaySettings, on_ray
+from dnaml.futures import Future
 
 ID = "A8"
 RUNS = {Tier.QUICK: 1, Tier.SOAK: 5}
@@ -40,8 +41,15 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 
 
 def _joined(folder: Path) -> Told:
+    later: list[Future[float]] = []
     with three_nodes(folder) as (pool, executor):
-        told = run_case(executor, _LENGTHS_S, lambda: pool.control_store().kill(), after_s=0.5, victim=VICTIM)
+
+        def kill_and_submit() -> None:
+            pool.control_store().kill()
+            later.append(pinned(executor).submit(works, 0.05))
+
+        told = run_case(executor, _LENGTHS_S, kill_and_submit, after_s=0.5, victim=VICTIM)
+        later[0].result()
     return with_journal(told, folder)
 
 

@@ -6,9 +6,10 @@ from dnaml.datasets.state import StateFolder
 from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray.backend import RayBackend
 from dnaml.execution.on_ray.cluster import Cluster
+from dnaml.execution.on_ray.placing import Placer, place, survey
 from dnaml.execution.on_ray.settings import RaySettings
 
-__all__ = ["Cluster", "RayBackend", "RaySettings", "on_ray"]
+__all__ = ["Cluster", "Placer", "RayBackend", "RaySettings", "on_ray", "place", "survey"]
 
 OpenBackend = Callable[[StateFolder, Listener, NowS], RayBackend]
 
