@@ -145,6 +145,7 @@ class Endings:
         for other in self._ledger.open.values():
             if other.computation.id == entry.computation.id:
                 self.sizes.fit(other)
+                self._planner.reconsider(other)
 
     # -- learning ----------------------------------------------------------------------------------------------------
 

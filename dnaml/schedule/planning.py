@@ -73,6 +73,13 @@ class Planner:
             self._ledger.wait(entry)
         self.stale = True
 
+    def reconsider(self, entry: Entry) -> None:
+        """Drop what is planned for a waiting job: it may not go there any more."""
+        if self.agenda.window.get(entry.job.id) is entry:
+            self.agenda.forget(entry.job.id)
+            self._ledger.wait(entry)
+            self.stale = True
+
     def placed(self, entry: Entry) -> None:
         """Note that an attempt of a job starts: once all its copies do, or no more were placed, others are planned."""
         if entry.wanted <= 0:
