@@ -48,8 +48,11 @@ def run(controller: Controller, backend: Backend, *observers: Callable[[Event], 
         for observe in observers:
             observe(event)
         reach(CrashPoint.EVENT_APPENDED)
-        for command in controller.handle(event):
+        commands = controller.handle(event)
+        reach(CrashPoint.COMMANDS_DECIDED)
+        for command in commands:
             backend.do(command)
+            reach(CrashPoint.COMMAND_DONE)
 
 
 class LiveBackend(Backend, Protocol):
@@ -300,6 +303,7 @@ class Engine:
         """Keep the outcome of an attempt, unread."""
         stored = self.store.outcomes.append(outcome, digest=digest or None, later=True)
         self._fresh[stored.segment, stored.offset] = outcome
+        reach(CrashPoint.RESULT_STORED)
         return stored
 
     def starting(self, command: StartAttempt) -> bool:

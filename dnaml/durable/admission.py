@@ -17,6 +17,7 @@ from dnaml.core.work import Computation, Job
 from dnaml.datasets.blobs import BlobLog
 from dnaml.datasets.journal import Key, SqlJournal, decode_event, encode_event
 from dnaml.execution import messages
+from dnaml.execution.crashpoints import CrashPoint, reach
 
 _SMALL_BYTES, _MOST_RECENT = 1 << 14, 4096  # payloads kept in memory until their first start
 Accepted = tuple[Job, Computation, messages.Payload]
@@ -91,6 +92,7 @@ class Admission:
             events.append(event)
         with self._lock:
             places = self._payloads.append_all(bodies, digest="-")
+            reach(CrashPoint.PAYLOAD_STORED)
             for event, stored, body in zip(events, places, bodies, strict=True):
                 self._enter(event.job.id, stored, body)
         return events

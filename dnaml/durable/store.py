@@ -21,6 +21,7 @@ from dnaml.datasets.state import StateFolder
 from dnaml.durable.admission import Admission
 from dnaml.durable.replay_index import Keeper, ReplayIndex, check_matches, read_index, write_index
 from dnaml.durable.settings import StorageSettings
+from dnaml.execution.crashpoints import CrashPoint, reach
 
 _log = logging.getLogger(__name__)
 INDEX = "replay.index"
@@ -172,6 +173,7 @@ class Store:
             self._patiently(self.journal.flush, error)
         self._keeper.note(self.journal.head[0], event)
         if isinstance(event, ev.Settled):
+            reach(CrashPoint.MOMENT_COMMITTED)
             self.admission.committed()
 
     def ended(self, job_id: str) -> None:
@@ -218,6 +220,7 @@ class Store:
         self.journal.flush()
         self._indexed = self.journal.head[0]
         write_index(self.state.root / INDEX, self._keeper.index(self.journal.head, *self.admission.position()))
+        reach(CrashPoint.INDEX_WRITTEN)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

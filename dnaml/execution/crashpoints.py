@@ -1,7 +1,8 @@
 """Named places where a test may kill the process, so that every step of a durable protocol is seen to be survivable.
 
 `DNAML_TEST=1 DNAML_CRASH_AT=checkpoint_renamed:2` kills the process by SIGKILL when it passes that place the second
-time. Without both variables, which are read once when this module is imported, `reach` does nothing.
+time. Without both variables, which are read once when this module is imported, `reach` does nothing. With
+`DNAML_CRASH_ONCE=FILE` one process in all is killed: the one that made the file.
 """
 
 import os
@@ -28,6 +29,9 @@ class CrashPoint(Enum):
     EVENT_APPENDED = "event_appended"  # the journal has an event, the controller has not seen it
     COMMANDS_DECIDED = "commands_decided"  # the controller has decided, nothing was carried out
     COMMAND_DONE = "command_done"  # a command was carried out, the next was not
+    PAYLOAD_STORED = "payload_stored"  # an accepted job's bytes are stored, its caller was not told
+    MOMENT_COMMITTED = "moment_committed"  # the journal has committed a moment, nothing of it was carried out
+    INDEX_WRITTEN = "index_written"  # the way back is renewed
     RESULT_STORED = "result_stored"  # the result's bytes are stored, no event says so
 
 
@@ -40,16 +44,26 @@ def reach(point: CrashPoint) -> None:
 class _Armed:
     """Counts the passes of one point down to the fatal one."""
 
-    def __init__(self, point: CrashPoint, passes: int) -> None:
+    def __init__(self, point: CrashPoint, passes: int, once: str | None) -> None:
         self.point = point
         self.left = passes
+        self.once = once
 
     def passed(self, point: CrashPoint) -> None:
         """Count one pass of `point` and kill the process at the last."""
         if point is self.point:
             self.left -= 1
-            if self.left == 0:
+            if self.left == 0 and self._is_first():
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_first(self) -> bool:
+        if self.once is None:
+            return True
+        try:
+            os.close(os.open(self.once, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        return True
 
 
 def _armed(environment: Mapping[str, str]) -> _Armed | None:
@@ -61,7 +75,7 @@ def _armed(environment: Mapping[str, str]) -> _Armed | None:
     if name not in {point.value for point in CrashPoint} or not (passes or "1").isdecimal() or passes == "0":
         known = ", ".join(point.value for point in CrashPoint)
         raise InputError(f"DNAML_CRASH_AT: must be point:n with n >= 1 and point one of {known}, got {wanted!r}")
-    return _Armed(CrashPoint(name), int(passes or "1"))
+    return _Armed(CrashPoint(name), int(passes or "1"), environment.get("DNAML_CRASH_ONCE"))
 
 
 _ARMED = _armed(os.environ)
