@@ -15,6 +15,7 @@ from dnaml.execution.process import Given, WorkerProcess
 from dnaml.execution.settings import LocalSettings
 
 _SLACK_S = 1.0
+_WORTH_A_SPARE_S = 0.05  # half of what starting a worker takes
 
 
 class Crew:
@@ -49,8 +50,9 @@ class Crew:
         Raises OSError when no process can be had.
         """
         workers = self._of.setdefault(resource.id, [])
-        best = min(workers, key=lambda worker: len(worker.attempts), default=None)
-        if best is not None and (not best.attempts or len(workers) >= resource.slots):
+        living = [worker for worker in workers if not worker.doomed]  # who was killed is buried in a moment
+        best = min(living, key=lambda worker: len(worker.attempts), default=None)
+        if best is not None and (not best.attempts or len(living) >= resource.slots):
             return best
         worker = self._in_service(resource)
         workers.append(worker)
@@ -60,7 +62,7 @@ class Crew:
         """Return the spare if it fits and lives, else a worker started now."""
         limits = {"pids": self._settings.pids, "open_files": self._settings.open_files}
         spare = self._spare
-        if spare is not None and spare.environment == dict(resource.environment):
+        if spare is not None and not spare.doomed and spare.environment == dict(resource.environment):
             self._spare = None
             try:
                 spare.take_in(resource, **limits)
@@ -115,14 +117,16 @@ class Crew:
     # -- the spare -----------------------------------------------------------------------------------------------------
 
     def prepare_spare(self) -> None:
-        """Keep a spare worker once an attempt has run a while, and let it import what runs."""
+        """Keep a spare once a worker has served a while, and let it import what runs; brief work can wait for none."""
         after_s = self._settings.spare_after_s
         if after_s is None:
             return
-        since_s = time.monotonic() - after_s
+        now_s = time.monotonic()
         for worker in list(self):
             given, resource = worker.running, worker.resource
-            if given is None or resource is None or given.began_s is None or given.began_s > since_s:
+            if given is None or resource is None or now_s - worker.started_s < after_s:
+                continue
+            if given.began_s is None or now_s - given.began_s < _WORTH_A_SPARE_S:
                 continue
             if self._spare is None:
                 try:

@@ -70,7 +70,8 @@ class WorkerProcess:
         self.warmed: set[str] = set()
         self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
-        self.heard_at_s = time.monotonic()
+        self.doomed = False
+        self.heard_at_s = self.started_s = time.monotonic()
         self.suspected: Vitals | None = None
         self.oom_kills = 0
         self.most_rss_bytes = 0
@@ -242,6 +243,7 @@ class WorkerProcess:
 
     def kill(self, because: str = "", cause: Cause | None = None) -> None:
         """Kill the process, its group, and whatever left its group; what `because` says is why its attempt ends."""
+        self.doomed = True
         if not self.killed_because:
             self.killed_because, self.killed_cause = because, cause
         orphans.kill_group(self.pid)

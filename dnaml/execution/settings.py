@@ -11,7 +11,7 @@ class LocalSettings:
 
     A worker beats every `beat_every_s`; one that is silent for `dead_after_s` is dead, unless its counters show that
     it burns CPU or waits for a core. What is asked to stop, or used more than it may, gets a grace and is then killed.
-    A spare worker is kept from the moment on that some attempt has run for `spare_after_s` (None: never).
+    A spare worker is kept once some worker is `spare_after_s` old and runs more than brief work (None: never).
     `pids` and `open_files` limit each worker and what it starts.
     """
 

@@ -36,7 +36,14 @@ def troubles() -> list[str]:
 def make(store: CheckpointStore, sealed: list[Checkpoint], troubles: list[str]) -> Make:
     def context(**changes: Any) -> Context:
         settings = {"store": store, "job_id": "job", "computation_id": "fit", "attempt_id": "a1", "epoch": 1}
-        return Context(**{**settings, "report": lambda checkpoint, write_s: sealed.append(checkpoint), "trouble": troubles.append, **changes})
+        return Context(
+            **{
+                **settings,
+                "report": lambda checkpoint, write_s: sealed.append(checkpoint),
+                "trouble": troubles.append,
+                **changes,
+            }
+        )
 
     return context
 
