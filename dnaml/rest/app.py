@@ -8,11 +8,21 @@ from starlette.concurrency import run_in_threadpool
 
 from dnaml.rest import openapi, problems
 from dnaml.rest.gate import Gate
-from dnaml.rest.routes import jobs, operations, resources
+from dnaml.rest.metrics import Metrics
+from dnaml.rest.routes import actions, asking, computations, events, jobs, market, operations, resources
 from dnaml.rest.service import Service
 from dnaml.rest.settings import ServiceSettings
 
-GROUPS = (jobs.routes, resources.routes, operations.routes)
+GROUPS = (
+    market.routes,  # before the resources: their ids may hold slashes, and /probe is no part of one
+    jobs.routes,
+    actions.routes,
+    events.routes,
+    resources.routes,
+    computations.routes,
+    asking.routes,
+    operations.routes,
+)
 
 
 def create_app(settings: ServiceSettings, service: Service | None = None) -> FastAPI:
@@ -26,6 +36,7 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
         opened = None
         if app.state.service is None:
             opened = app.state.service = await run_in_threadpool(Service, settings)
+            app.state.metrics = Metrics(opened)
         try:
             yield
         finally:
@@ -43,6 +54,7 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.metrics = None if service is None else Metrics(service)
     problems.install(app)
     for group in GROUPS:
         app.include_router(group.router)
@@ -50,6 +62,7 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
 
     def behind(inner: Gate) -> None:
         app.state.gate = inner
+        inner.fast["POST", "/api/v1/plans"] = asking.plan_at_once
 
     app.add_middleware(_Gate, service=lambda: app.state.service, limits=settings.limits, ready=behind)
     return app

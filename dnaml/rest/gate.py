@@ -12,6 +12,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
+from dnaml.core.errors import DnamlError
 from dnaml.rest.auth import COOKIE, LOCAL, Caller
 from dnaml.rest.bodies import check_depth
 from dnaml.rest.limits import Buckets
@@ -37,6 +38,7 @@ class Gate:
         self.app = app
         self.failures = 0
         self.in_work = 0
+        self.patient = 0  # streams, and requests that wait for something
         self.fast: dict[tuple[str, str], Callable[[Service, Caller, bytes], Awaitable[Any]]] = {}
         self._service, self._limits = service, limits
         self._buckets = Buckets(limits.requests_per_s, float(limits.burst), time.monotonic)
@@ -57,6 +59,8 @@ class Gate:
             await self._admit(scope, receive, watched)
         except Problem as problem:
             await _refuse(problem, scope, receive, send, started=started)
+        except DnamlError as error:
+            await _refuse(problem_of(error), scope, receive, send, started=started)
         except Exception as error:  # noqa: BLE001  # the last handler: whatever it is, the client gets a problem
             self.failures += 1
             _log.exception("%s %s failed", scope.get("method", "WS"), one_line(scope["path"])[:200])
@@ -94,9 +98,13 @@ class Gate:
         wait_s = self._buckets.take(caller.tenant)
         if wait_s:
             raise Problem(429, f"{caller.tenant}: too many requests", headers={"Retry-After": str(wait_s)})
-        if self.in_work >= self._limits.requests_in_work:
+        patient = _is_patient(scope)
+        if patient and self.patient >= self._limits.streams:
+            raise Problem(429, "too many streams are open", headers={"Retry-After": "5"})
+        if not patient and self.in_work >= self._limits.requests_in_work:
             raise Problem(429, "too many requests are in work", headers={"Retry-After": "1"})
-        self.in_work += 1
+        self.patient += patient
+        self.in_work += not patient
         try:
             method = scope["method"]
             body = b""
@@ -111,7 +119,8 @@ class Gate:
             else:
                 await self.app(scope, _given(body, receive), send)
         finally:
-            self.in_work -= 1
+            self.patient -= patient
+            self.in_work -= not patient
 
     async def _body(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
         """Return a request's whole body, as long as it is not too long in bytes or seconds."""
@@ -174,6 +183,12 @@ def check_host(headers: Mapping[str, str], bound: str, further: tuple[str, ...])
     same = bool(named) and (named == host or named in further or (is_loopback(named) and is_loopback(host)))
     if not same:
         raise Problem(403, "Origin must be this service", kind="foreign-origin")
+
+
+def _is_patient(scope: Scope) -> bool:
+    """Say whether a request asks to be kept waiting: an event stream, a followed log, the end of a job."""
+    query = scope["query_string"]
+    return scope["path"].endswith("/events") or b"wait_s" in query or b"follow" in query
 
 
 def _hostname(host: str) -> str:

@@ -1,13 +1,15 @@
 """A job as the service tells it: its row, what was predicted, why it waits, and its result at the end."""
 
 from dataclasses import asdict
+from typing import Any
 
 import msgspec
 
-from dnaml.answers.rows import job_row
+from dnaml.answers.rows import OVER, job_row
 from dnaml.core.attempt import JobState
 from dnaml.core.errors import CorruptError
 from dnaml.core.plan import Decision
+from dnaml.execution.capture import compare
 from dnaml.history import JobView
 from dnaml.rest.live import Live
 from dnaml.rest.results import plain_result
@@ -30,6 +32,7 @@ def job_answer(live: Live, view: JobView) -> JobAnswer:
 def whole_job(service: Service, view: JobView) -> JobAnswer:
     """Return a job with its result; reads it from the state folder."""
     told = job_answer(service.live, view)
+    told.repeat = repeat_verdict(service, view)
     if view.state not in (JobState.SUCCEEDED, JobState.FAILED):
         return told
     try:
@@ -45,6 +48,23 @@ def whole_job(service: Service, view: JobView) -> JobAnswer:
     else:
         told.traceback = outcome.traceback[-MOST_TRACEBACK:] or None
     return told
+
+
+def repeat_verdict(service: Service, view: JobView) -> dict[str, Any] | None:  # JSON values
+    """Say whether a job that repeats another ended as that did; `repeated` is null until it has ended."""
+    note = service.repeats.get(view.id)
+    if note is None:
+        return None
+    verdict: dict[str, Any] = {"of": note.of, "repeated": None, "differences": []}
+    history = service.live.history
+    if view.state in OVER:
+        first, second = history.record(note.of).terminal, history.record(view.id).terminal
+        if first is None or second is None:
+            verdict |= {"repeated": False, "differences": [f"it is {view.state.value}: there is nothing to compare"]}
+        else:
+            found = compare(first, second, rtol=note.rtol, atol=note.atol)
+            verdict |= {"repeated": found.repeated, "differences": list(found.differences)}
+    return verdict
 
 
 def _predicted(decision: Decision) -> Predicted | None:

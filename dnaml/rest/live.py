@@ -42,6 +42,7 @@ class Tally:
     ended: dict[str, int] = field(default_factory=dict)
     migrations: int = 0
     failovers: int = 0
+    refused: int = 0
 
 
 class Live(Watcher):
@@ -60,7 +61,6 @@ class Live(Watcher):
         self.listeners: list[LiveListener] = []
         self._decisions: OrderedDict[str, Decision] = OrderedDict()
         self._candidates = 0
-        self._ends: list[EndJob] = []
         self._job_of: dict[str, str] = {}  # running attempt -> job
         self._at_s = 0.0
         self._live = False
@@ -106,17 +106,14 @@ class Live(Watcher):
 
     def replayed(self, event: Event, commands: Sequence[Command]) -> None:
         """Take a stored event in."""
-        ends = [command for command in commands if isinstance(command, EndJob)]
         self._note(event)
-        self._ends += ends
-        if isinstance(event, ev.Settled | ev.Resumed):
-            self._settle()
+        for command in commands:
+            if isinstance(command, EndJob):
+                self._end(command)
 
     def happened(self, event: Event) -> None:
         """Take an event in."""
-        if not self._live:
-            self._live = True
-            self._settle()
+        self._live = True
         self._note(event)
 
     def starting(self, command: StartAttempt) -> bool:
@@ -145,11 +142,6 @@ class Live(Watcher):
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        ends, self._ends = self._ends, []
-        for command in ends:
-            self._end(command)
-
     def _note(self, event: Event) -> None:
         self._at_s = event.at_s
         if isinstance(event, ev.Submitted):
@@ -172,6 +164,8 @@ class Live(Watcher):
         elif isinstance(event, ev.ResourceDown):
             self.down.add(event.resource_id)
             self._tell("resource_down", resource_id=event.resource_id, reason=event.reason)
+        elif isinstance(event, ev.MigrateRequested) and self._live:
+            self.tally.migrations += 1
         elif isinstance(event, ev.Resumed):
             self._resumed()
 
@@ -223,7 +217,9 @@ class Live(Watcher):
             error=event.error,
         )
         run = self.history.run(view, attempt)
-        if run is not None:
+        if run is None:
+            self.tally.refused += self._live
+        else:
             self.runs.append(run)
             for listener in self.listeners if self._live else ():
                 listener.ran(view.id, run)
@@ -242,9 +238,12 @@ class Live(Watcher):
             return
         if view.state not in OVER:
             self.jobs_of(view.job.tenant).open -= 1
-        view.state, view.error, view.ended_at_s = command.state, command.error, self._at_s
+        last = view.last  # told late when live, at once in a replay: the moment is that of its cause in both
+        at_s = last.ended_at_s if command.attempt_id is not None and last is not None else None
+        at_s = self._at_s if at_s is None else at_s
+        view.state, view.error, view.ended_at_s = command.state, command.error, at_s
         self.waits.pop(view.id, None)
-        self._tell("ended", view.id, state=command.state.value, error=command.error)
+        self._tell("ended", view.id, at_s=at_s, state=command.state.value, error=command.error)
         if self._live:
             name = command.state.value
             self.tally.ended[name] = self.tally.ended.get(name, 0) + 1

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from dnaml.core import errors
 
 MEDIA_TYPE = "application/problem+json"
-TYPE = "https://dnaml.readthedocs.io/problems/"
+TYPE = "urn:dnaml:problem:"
 _log = logging.getLogger(__name__)
 
 

@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +28,12 @@ from dnaml.history import JobView
 from dnaml.rest.allowed import AllowList
 from dnaml.rest.auth import Tokens
 from dnaml.rest.live import Live
+from dnaml.rest.notes import Notes, RepeatNote
 from dnaml.rest.oracle import Oracle
 from dnaml.rest.problems import Problem
 from dnaml.rest.settings import ServiceSettings
 from dnaml.rest.submitting import Json, Rules, read_request, with_demand
+from dnaml.rest.trainings import Trainings
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Service:
         self.objective = Objective.of(settings.objective)
         self.started_at_s = time.time()
         self.draining = False
+        self.decided: Callable[[float], None] = lambda took_s: None  # hears how long a plan took
         self._ids = itertools.count(1)
         self._prefix = f"{secrets.token_hex(4)}-"
         self._submitting = threading.Lock()
@@ -68,6 +71,15 @@ class Service:
         self._drivable = {one.id: one for one in pool}
         self.engine.add_resources(*pool)
         self.oracle = Oracle(self.live, self.resources)
+        self.notes = Notes(self.engine.state.root)
+        self.trainings = Trainings(folder)
+        self._probing = threading.Lock()
+        self.repeats: dict[str, RepeatNote] = {}
+        for note in self.notes.read():
+            if isinstance(note, RepeatNote):
+                self.repeats[note.job_id] = note
+            else:
+                self.live.jobs_of(note.tenant).computations.setdefault(note.computation.id, note.computation)
 
     # -- resources ---------------------------------------------------------------------------------------------------
 
@@ -100,6 +112,24 @@ class Service:
             self.engine.add_resources(resource)
         else:
             self._declared[resource.id] = resource
+
+    def probe(self, resource_id: str) -> Resource:
+        """Measure a resource of this machine and keep its profile; a Problem with status 409 while one is measured."""
+        from dnaml.telemetry.profile import profile_resource
+
+        target = self.resource(resource_id)
+        if target.site is not Site.LOCAL:
+            raise InputError(f"{resource_id}: is {target.site.value}; only resources of this machine can be measured")
+        if not self._probing.acquire(blocking=False):
+            raise Problem(409, "a resource is being measured already", kind="conflict")
+        try:
+            profiled = profile_resource(target)
+        finally:
+            self._probing.release()
+        keep(self.settings.state, [profiled])
+        self._drivable[profiled.id] = profiled
+        self.engine.add_resources(profiled)
+        return profiled
 
     def remove_resource(self, resource_id: str) -> None:
         """Withdraw a resource; what runs on it goes on elsewhere."""
@@ -158,6 +188,30 @@ class Service:
         self.engine.post(ev.CancelRequested(at_s=self.engine.now_s(), job_id=view.id, running=True))
         return view
 
+    def migrate(self, view: JobView, resource_id: str | None) -> None:
+        """Ask that a running job go on elsewhere."""
+        self.engine.post(ev.MigrateRequested(at_s=self.engine.now_s(), job_id=view.id, resource_id=resource_id))
+
+    def seal(self, view: JobView) -> None:
+        """Ask every running attempt of a job for a checkpoint at its next save."""
+        entry = self.engine.controller.ledger.open.get(view.id)
+        for attempt in list(entry.live.values()) if entry is not None else ():
+            self.engine.backend.do(ev.SealCheckpoint(attempt_id=attempt.id, epoch=attempt.epoch))
+        self.engine.post(ev.Tick(at_s=self.engine.now_s()))  # commands are carried out at the end of a moment
+
+    def repeat(self, view: JobView, rtol: float, atol: float) -> str:
+        """Accept a job once more with what it brought; its payload is moved unread. Return the new id."""
+        self.check_admits(view.job.tenant, 1)
+        payload = self.live.history.payload(view.id)
+        new_id, at_s = self._prefix + format(next(self._ids), "x"), self.engine.now_s()
+        job = replace(view.job, id=new_id, submitted_at_s=at_s, idempotency_key=None)
+        note = RepeatNote(job_id=new_id, of=view.id, rtol=rtol, atol=atol)
+        self.notes.add(note)
+        self.repeats[new_id] = note
+        self.engine.submit((job, view.computation, payload))
+        self.live.expect(ev.Submitted(at_s=at_s, job=job, computation=view.computation))
+        return new_id
+
     def known_computation(self, tenant: str, computation_id: str) -> Computation | None:
         """Return a computation that a tenant described or ran."""
         return self.live.jobs_of(tenant).computations.get(computation_id)
@@ -172,6 +226,7 @@ class Service:
     def close(self) -> None:
         """End the engine: what runs is taken up again by the next one, from its newest checkpoint."""
         self.drain()
+        self.trainings.close()
         self.engine.close()
 
     # -- inside ------------------------------------------------------------------------------------------------------

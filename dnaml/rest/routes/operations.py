@@ -1,11 +1,13 @@
-"""Whether the service lives and is ready; the two routes that need no token."""
+"""Whether the service lives and is ready; the two routes that need no token; and the metrics."""
 
 from importlib.metadata import version
 
 from fastapi import Request
 from starlette.responses import Response
 
+from dnaml.rest.auth import Scope
 from dnaml.rest.declare import Declared, Routes, answer
+from dnaml.rest.metrics import MEDIA_TYPE
 from dnaml.rest.schemas import Health
 
 routes = Routes("operations", prefix="")
@@ -31,3 +33,9 @@ async def readyz(request: Request) -> Response:
     if reasons:
         return answer(Health(status="not ready", reasons=reasons), 503, **{"Retry-After": "1"})
     return answer(Health(status="ready", version=version("dnaml")))
+
+
+@routes.add("GET", "/metrics", Declared(scope=Scope.READ, answer={"type": "string"}, media_type="text/plain"))
+async def get_metrics(request: Request) -> Response:
+    """Return what Prometheus reads."""
+    return Response(request.app.state.metrics.text(), media_type=MEDIA_TYPE)

@@ -46,7 +46,7 @@ async def list_resources(
     """List the resources of the pool, those where work can run first."""
     service = service_of(request)
     shown, following = page_of("resources", service.resources(), after, limit)
-    return answer(ResourcesPage(items=[_told(service, one) for one in shown], next=following))
+    return answer(ResourcesPage(items=[told_resource(service, one) for one in shown], next=following))
 
 
 @routes.add(
@@ -70,7 +70,7 @@ async def add_resource(request: Request) -> Response:
         raise InputError("id: must be text of at most 200 characters")
     resource = resource_from(resource_id, fields)
     await run_in_threadpool(service.add_resource, resource)
-    return answer(_told(service, resource), 201)
+    return answer(told_resource(service, resource), 201)
 
 
 @routes.add(
@@ -88,7 +88,7 @@ async def get_resource_dna(request: Request, resource_id: ResourceId) -> Respons
 async def get_resource(request: Request, resource_id: ResourceId) -> Response:
     """Return one resource."""
     service = service_of(request)
-    return answer(_told(service, service.resource(resource_id)))
+    return answer(told_resource(service, service.resource(resource_id)))
 
 
 @routes.add("DELETE", "/resources/{resource_id:path}", Declared(scope=Scope.ADMIN, status=204, refuses=(404, 422, 503)))
@@ -98,7 +98,8 @@ async def remove_resource(request: Request, resource_id: ResourceId) -> Response
     return Response(status_code=204)
 
 
-def _told(service: Service, one: Resource) -> ResourceAnswer:
+def told_resource(service: Service, one: Resource) -> ResourceAnswer:
+    """Return a resource as clients see it."""
     return ResourceAnswer(
         id=one.id,
         kind=one.kind,
