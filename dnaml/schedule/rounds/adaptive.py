@@ -17,7 +17,7 @@ from dnaml.schedule.rounds.round import Allocation, FloatArray, Round
 from dnaml.schedule.rounds.search import Found, search
 
 
-_FEWER = 4  # a search that starts from an earlier one needs so many times fewer rollouts
+_FEWER = 2  # a search that starts from an earlier one needs so many times fewer rollouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -23,7 +23,7 @@ def intervals(horizon_s: float, first_s: float, growth: float) -> FloatArray:
 
 def cheapest_usd(now: Round) -> float:
     """Return what the jobs cost at least: each on its cheapest configuration."""
-    dollars = np.where(now.feasible, now.left_s * now.usd_per_s, np.inf).min(axis=1, initial=np.inf)
+    dollars = now.usd_left.min(axis=1, initial=np.inf)
     return float(dollars[np.isfinite(dollars)].sum())
 
 

@@ -13,8 +13,8 @@ from dnaml.schedule.rounds.knobs import Knobs
 from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, IntArray, Round
 
 GRACE_S = 720.0
-"""a job is still worth protecting when it is at most so late"""
-CAUTION = 1.0
+"""a job is still worth protecting when it is at most so late; without limit where most jobs have the same deadline"""
+CAUTION = 0.5
 """so many standard deviations above the mean a deadline is protected for"""
 _HOUR_S = 3600.0
 
@@ -32,7 +32,7 @@ class Ranking:
         weight = knobs.theta + prices[now.pool] * now.units.astype(float) ** knobs.gang
         with np.errstate(invalid="ignore"):
             keys = np.where(allowed, left_s * weight, np.inf)
-            dollars = np.where(allowed, left_s * now.usd_per_s, np.inf)
+        dollars = now.usd_left
         least = dollars.min(axis=1, keepdims=True, initial=np.inf)
         within = allowed & (dollars <= knobs.fill * least + 1e-12)
         self.key = keys.min(axis=1, initial=np.inf) * (1.0 if factor is None else factor)
@@ -50,6 +50,7 @@ class Ranking:
         self._shortest_s = np.where(np.isfinite(shortest_s), shortest_s, 0.0)
         longest_s = np.maximum(knobs.flow_s, self._shortest_s)
         self.deadline_s = np.minimum(now.deadline_s, now.arrived_s + longest_s)
+        self._grace_s = np.where(_shared(now.deadline_s), np.inf, GRACE_S)
         self.knobs = knobs
 
     def urgent(self, rows: IntArray, undone: FloatArray, at_s: float) -> tuple[BoolArray, FloatArray]:
@@ -57,13 +58,13 @@ class Ranking:
         best_s = undone * self._shortest_s[rows]
         slack_s = self.deadline_s[rows] - at_s - best_s
         knobs = self.knobs
-        urgent = (slack_s < knobs.urgent_share * best_s + knobs.urgent_s) & (slack_s > -GRACE_S)
+        urgent = (slack_s < knobs.urgent_share * best_s + knobs.urgent_s) & (slack_s > -self._grace_s[rows])
         return urgent, slack_s
 
     def place(self, rows: IntArray, undone: FloatArray, at_s: float, *, urgent_only: bool = False) -> list[int]:
         """Return a configuration or NONE for each of the rows, whose shares `undone` are left at this time."""
         urgent, slack_s = self.urgent(rows, undone, at_s)
-        late = (slack_s <= -GRACE_S).tolist()
+        late = (slack_s <= -self._grace_s[rows]).tolist()
         count = int(urgent.sum())
         order = np.lexsort((np.where(urgent, slack_s, undone * self.key[rows]), ~urgent)).tolist()
         free = list(self.capacity)
@@ -95,6 +96,15 @@ class Ranking:
         return [k for k in self.priced[j] if left_s[k] <= spare_s] + self.fastest[j]
 
 
+def _shared(deadline_s: FloatArray) -> BoolArray:
+    """Return whose deadline most jobs have: an end wanted for all of them, which every late hour puts off."""
+    moments, counts = np.unique(deadline_s[np.isfinite(deadline_s)], return_counts=True)
+    if not len(counts) or 2 * counts.max() <= len(deadline_s):
+        return np.zeros(len(deadline_s), dtype=bool)
+    shared: BoolArray = deadline_s == moments[counts.argmax()]
+    return shared
+
+
 def _ranked(cost: FloatArray, allowed: BoolArray) -> list[list[int]]:
     ranked = np.argsort(np.where(allowed, cost, np.inf), axis=1, kind="stable").tolist()
     counts = allowed.sum(axis=1).tolist()
@@ -121,7 +131,7 @@ def _match_rest(now: Round, ranking: Ranking, choice: IntArray, money: float) ->
     rest = np.flatnonzero((choice == NONE) & now.feasible.any(axis=1))
     if not len(rest) or not free.sum():
         return
-    extra = money * _HOUR_S * now.left_s * now.usd_per_s
+    extra = money * _HOUR_S * np.where(now.feasible, now.usd_left, 0.0)
     columns, _, jobs = match(now, rest, free, extra)
     runs_s = now.left_s[rest[jobs], columns]
     for i in np.argsort(runs_s, kind="stable"):

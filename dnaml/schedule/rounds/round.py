@@ -68,6 +68,13 @@ class Round:
         rate: FloatArray = self.units * (self.price_usd_per_h / 3600.0)[self.pool]
         return rate
 
+    @property
+    def usd_left(self) -> FloatArray:
+        """Return [J, K] what each job costs to its end in each configuration; inf where it cannot be held."""
+        never = np.full(self.left_s.shape, np.inf)
+        usd: FloatArray = np.multiply(self.left_s, self.usd_per_s, out=never, where=self.feasible)
+        return usd
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Allocation:

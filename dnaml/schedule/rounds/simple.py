@@ -42,7 +42,7 @@ class Simple:
         if self.wish is Wish.SPEED:
             return now.left_s
         if self.wish is Wish.PRICE:
-            return now.left_s * now.usd_per_s
+            return now.usd_left
         draws = [np.random.default_rng((now.seed, int(n))).random(len(now.pool)) for n in now.numbers]
         return np.reshape(draws, now.left_s.shape)
 

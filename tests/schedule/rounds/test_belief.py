@@ -57,11 +57,19 @@ def test_one_job_or_one_type_has_nobody_to_be_compared_with():
 
 def test_a_deadline_is_protected_for_a_runtime_above_the_mean():
     sure = a_round([[90.0]], capacity=(1,), price=(1.0,), deadline_s=[100.0])
-    unsure = replace(sure, log_sd=np.full((1, 1), 0.5))
+    unsure = replace(sure, deadline_s=np.array([120.0]), log_sd=np.full((1, 1), 0.9))
     knobs = Knobs(urgent_share=0.0)
     rows, undone = np.array([0]), np.ones(1)
-    assert not Ranking(sure, knobs).urgent(rows, undone, 0.0)[0].any()
+    assert not Ranking(replace(sure, deadline_s=np.array([120.0])), knobs).urgent(rows, undone, 0.0)[0].any()
     assert Ranking(unsure, knobs).urgent(rows, undone, 0.0)[0].all()
+
+
+def test_an_end_that_most_jobs_share_is_pursued_when_it_is_past_others_are_given_up():
+    knobs, rows, undone = Knobs(), np.arange(3), np.ones(3)
+    shared = a_round([[90.0]] * 3, capacity=(1,), price=(1.0,), deadline_s=[-1e5, -1e5, np.inf])
+    assert Ranking(shared, knobs).urgent(rows, undone, 0.0)[0].tolist() == [True, True, False]
+    own = replace(shared, deadline_s=np.array([-1e5, -2e5, np.inf]))
+    assert not Ranking(own, knobs).urgent(rows, undone, 0.0)[0].any()
 
 
 def test_a_plan_is_searched_again_when_enough_jobs_have_shown_how_fast_they_are():
