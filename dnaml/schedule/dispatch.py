@@ -17,6 +17,8 @@ from dnaml.schedule.saving import Saving
 from dnaml.schedule.settings import ControllerSettings
 from dnaml.schedule.time_limits import TimeLimits
 
+_LEAST_REST_S = 0.05  # however little of its work is left, an attempt has to start and to restore
+
 
 class Dispatch:
     """Carries out what was decided; `commands` are what an event led to so far.
@@ -110,7 +112,8 @@ class Dispatch:
             state=AttemptState.STARTING,
             progress=progress,
         )
-        self.enter(entry, attempt, at_s, forecast.expected_s * left)
+        least_s = min(forecast.expected_s, _LEAST_REST_S)
+        self.enter(entry, attempt, at_s, max(least_s, forecast.expected_s * left))
         self.high_s[attempt.id] = forecast.high_s * left
         self.commands.append(
             StartAttempt(

@@ -4,7 +4,7 @@ from dnaml.core.attempt import Attempt, AttemptState, Cause, JobState, Stored
 from dnaml.core.events import AttemptEnded
 from dnaml.core.protocols import Run
 from dnaml.schedule.dispatch import Dispatch
-from dnaml.schedule.ledger import Entry, Part, Tries, Vote
+from dnaml.schedule.ledger import NO_PART, Entry, Part, Tries, Vote
 from dnaml.schedule.sizes import Sizes, unfit_reason
 from dnaml.schedule.time_limits import is_past_deadline
 from dnaml.schedule.votes import disagreement, is_hopeless, vote_of, winner
@@ -44,7 +44,8 @@ class Endings:
             self._try_again(entry, attempt, event)
         if not entry.over and entry.stop_asked and not entry.live:
             error = event.error or "stopped on request"
-            self._dispatch.end_job(entry, JobState.CANCELLED, event, error, result=event.result)
+            result = event.result if event.outcome is not AttemptState.DONE else None
+            self._dispatch.end_job(entry, JobState.CANCELLED, event, error, result=result)
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -76,12 +77,13 @@ class Endings:
         best = winner(entry.votes, replicas)
         if best is not None:
             state = JobState.FAILED if best.digest is None else JobState.SUCCEEDED
+            entry.failed_part = NO_PART
             self._dispatch.end_job(entry, state, event, best.error, result=best.result)
             self._dispatch.stop_all(entry, "a majority of copies agrees")
             for vote in entry.votes:
                 if vote.digest != best.digest:
                     self.distrust(entry, vote, event.at_s)
-        elif not entry.live and is_hopeless(entry.votes, replicas):
+        elif not entry.live and is_hopeless(entry, self._pool.known.values()):
             self._dispatch.end_job(entry, JobState.FAILED, event, disagreement(entry.votes))
         elif not entry.live and not entry.stop_asked:
             self._planner.again(entry)
@@ -122,6 +124,7 @@ class Endings:
         if reason is None:
             self._planner.again(entry)
         else:
+            entry.failed_part = attempt.placement.part
             self._dispatch.end_job(entry, JobState.FAILED, event, reason, result=event.result)
             self._dispatch.stop_all(entry, "another part of the job failed")
 
@@ -131,7 +134,7 @@ class Endings:
         if event.cause is Cause.OVERRAN and is_past_deadline(entry, event.at_s):
             return f"still ran at its deadline, {entry.job.constraints.deadline_s:g} s after it was submitted"
         if event.cause is Cause.OUT_OF_MEMORY:
-            return unfit_reason(entry, self._pool.resources) or None
+            return unfit_reason(entry, self._pool.known.values()) or None
         if tries.failures > entry.job.resilience.max_restarts:
             return event.error or "failed without a word"
         if len(places) >= settings.distinct_losses or tries.losses >= settings.most_losses:

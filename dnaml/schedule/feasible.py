@@ -102,7 +102,7 @@ def _within_limits(problem: Problem, limited: list[int]) -> BoolArray:
     static: dict[int, list[bool]] = {}  # many jobs share one Constraints object
     for job in jobs:
         if id(job.constraints) not in static:
-            static[id(job.constraints)] = [_keeps_static(job.constraints, r) for r in problem.resources]
+            static[id(job.constraints)] = [keeps_static(job.constraints, r) for r in problem.resources]
     inside = np.array([static[id(job.constraints)] for job in jobs], dtype=bool).reshape(len(jobs), -1)
     if any(job.constraints.max_cost_usd is not None for job in jobs):
         limit = np.array([[job.constraints.max_cost_usd or np.nan] for job in jobs])
@@ -115,7 +115,8 @@ def _within_limits(problem: Problem, limited: list[int]) -> BoolArray:
     return inside
 
 
-def _keeps_static(limits: Constraints, resource: Resource) -> bool:
+def keeps_static(limits: Constraints, resource: Resource) -> bool:
+    """Say whether a resource keeps those limits of a job that no prediction is needed for."""
     return (
         (not limits.kinds or resource.kind in limits.kinds)
         and (not limits.resource_ids or resource.id in limits.resource_ids)

@@ -50,9 +50,15 @@ class Pace:
     used_s: float
 
 
+NO_PART = -1
+
+
 @dataclass(slots=True)
 class Entry(Tries):
-    """One job that has not ended, with everything its next attempt needs."""
+    """One job that has not ended, with everything its next attempt needs.
+
+    `failed_part` is the part that ended it by failing; NO_PART where what else is on its way cannot matter any more.
+    """
 
     job: Job
     computation: Computation
@@ -66,6 +72,7 @@ class Entry(Tries):
     too_small: set[str] = field(default_factory=set)
     moved_at_s: float = float("-inf")
     preempted: int = 0
+    failed_part: int | None = None
     stop_asked: bool = False
     over: bool = False
     told: str = ""

@@ -24,9 +24,10 @@ _MOST_COLUMNS = 64
 
 
 def is_split(entry: Entry) -> bool:
-    """Say whether a job may be split, or is."""
+    """Say whether a job may be split, or is; one that began whole stays whole."""
     return bool(entry.parts) or (
-        entry.computation.divisible
+        entry.epoch == 0
+        and entry.computation.divisible
         and entry.job.max_parts != 1
         and entry.job.units[0] == 1
         and entry.job.resilience.replicas == 1

@@ -18,6 +18,7 @@ from dnaml.schedule.pool import Pool
 from dnaml.schedule.settings import ControllerSettings as ControllerSettings
 
 _NEWS_SHARE = 20
+_VOTES_LEFT = "no resource that has not voted yet may take a further copy now"
 _WORTH_A_PLAN_S = 0.02  # planned work that may be shared anew with an idle resource; a plan costs about a millisecond
 Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
 
@@ -148,7 +149,7 @@ class Planner:
         for job_id, reason in plan.unplaced.items():
             entry = self.agenda.park(job_id)
             if not entry.live:
-                yield entry, reason
+                yield entry, _VOTES_LEFT if entry.votes else reason
 
     def _why_none(self) -> str:
         """Return why nothing can be placed anywhere."""

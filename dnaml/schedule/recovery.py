@@ -10,12 +10,15 @@ def adopt(dispatch: Dispatch, event: AttemptStarted) -> None:
     """Take over an attempt that an earlier engine started.
 
     Where the job seems to have ended without a result, it had not: this attempt was on its way, though no event
-    told of it yet.
+    told of it yet. Unless another part of it, or a majority, had settled its end.
     """
     entry = dispatch.ledger.open.get(event.job_id) or dispatch.reopenable.get(event.job_id)
     if entry is None or event.epoch in entry.adopted or event.attempt_id != attempt_id_of(entry, event.epoch):
         return
     if entry.over:
+        if entry.failed_part not in (None, event.placement.part):
+            return
+        entry.failed_part = None
         dispatch.ledger.reopen(dispatch.reopenable.pop(event.job_id))
     entry.adopted.add(event.epoch)
     if event.placement.parts > 1:

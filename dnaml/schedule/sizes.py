@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation
+from dnaml.schedule.feasible import keeps_static
 from dnaml.schedule.ledger import Entry
 
 MORE = 1.5
@@ -40,7 +41,7 @@ class Sizes:
 def unfit_reason(entry: Entry, resources: Iterable[Resource]) -> str:
     """Return why no resource is large enough for a job that ran out of memory, naming the largest; "" if one is."""
     need = entry.computation.memory_bytes or 0
-    known = list(resources)
+    known = [resource for resource in resources if keeps_static(entry.job.constraints, resource)]
     if not known or any(
         r.id not in entry.too_small and (r.memory_bytes is None or r.memory_bytes >= need) for r in known
     ):

@@ -5,11 +5,13 @@ until as many again as were asked for have voted; then nobody can tell who is ri
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dnaml.core.attempt import Attempt, AttemptState
 from dnaml.core.events import AttemptEnded
-from dnaml.schedule.ledger import Vote
+from dnaml.core.resource import Resource
+from dnaml.schedule.feasible import keeps_static
+from dnaml.schedule.ledger import Entry, Vote
 
 _SHOWN = 12
 
@@ -37,9 +39,11 @@ def winner(votes: Sequence[Vote], replicas: int) -> Vote | None:
     return None
 
 
-def is_hopeless(votes: Sequence[Vote], replicas: int) -> bool:
-    """Say whether enough copies voted to give up."""
-    return len(votes) >= 2 * replicas
+def is_hopeless(entry: Entry, resources: Iterable[Resource]) -> bool:
+    """Say whether enough copies voted to give up, or no resource is known that could vote and has not."""
+    voted = {vote.resource_id for vote in entry.votes}
+    left = (r for r in resources if r.id not in voted and keeps_static(entry.job.constraints, r))
+    return len(voted) >= 2 * entry.job.resilience.replicas or next(left, None) is None
 
 
 def disagreement(votes: Sequence[Vote]) -> str:

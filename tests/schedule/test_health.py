@@ -194,7 +194,7 @@ def test_what_a_computation_needs_is_remembered_for_jobs_that_wait_and_that_come
     desk.submit("waits", constraints=Constraints(resource_ids=("small", "large")))
     ended_by(desk, first, OUT_OF_MEMORY)
     assert desk.controller.ledger.open["waits"].computation.memory_bytes == 96 * MIB
-    (other,) = [start for start in starts(desk.submit("other", computation=Computation(id="x", kernel="x")))]
+    (other,) = starts(desk.submit("other", computation=Computation(id="x", kernel="x")))
     assert other.attempt.placement.resource_id == "small"
     desk.done(other)
     assert "small" not in [name for _, name in where(desk.submit("later"))]

@@ -1,6 +1,7 @@
 """Split jobs: parts that end together, each an attempt of its own; a lost one is redone alone, results keep order."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_parts_have_equal_finish_shares_that_adjoin_exactly():
         {"r0": 0.5, "r1": 0.25, "r2": 0.25}, abs=1e-6
     )
     assert placements[0].start == 0.0
-    for one, other in zip(placements, placements[1:], strict=False):
+    for one, other in pairwise(placements):
         assert one.start + one.share == other.start
     assert placements[-1].start + placements[-1].share == 1.0
     assert len({part.attempt.epoch for part in parts}) == 3
@@ -217,7 +218,7 @@ def test_a_job_that_has_not_begun_is_split_anew_for_what_is_there_now():
 
 
 def test_stored_events_tell_how_a_job_was_split():
-    desk, parts = split_desk()
+    _, parts = split_desk()
     heir = Desk(seconds={"r0": 10.0, "r1": 20.0, "r2": 20.0})
     by_part = sorted(parts, key=lambda start: start.attempt.placement.part)
     stored = [ev.ResourceUp(at_s=0.0, resource=Resource(id=name)) for name in ("r0", "r1", "r2")]
@@ -254,7 +255,7 @@ def test_parts_restored_in_any_order_cover_the_whole_at_every_moment(shares, ord
     for placement in known:
         restore(entry, placement)
         assert math.fsum(part.share for part in entry.parts) == pytest.approx(1.0)
-        for one, other in zip(entry.parts, entry.parts[1:], strict=False):
+        for one, other in pairwise(entry.parts):
             assert one.start + one.share == other.start
     assert [part.start for part in entry.parts] == edges[:-1]
 

@@ -1,4 +1,4 @@
-"""Spot checks: some committed results are computed once more elsewhere; who differs loses trust, nothing else changes."""
+"""Spot checks: some committed results are computed again elsewhere; who differs loses trust, all else stays."""
 
 from dataclasses import replace
 
