@@ -10,16 +10,17 @@ from dnaml.execution.file_digests import named_file
 from dnaml.jobfile import JobFile
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_MOST_NAME, _MOST_TEXT = 200, 1 << 17
+_MOST_NAME, _MOST_PATH, _MOST_TEXT = 200, 1024, 1 << 17
 
 
 def below(root: Path, written: str | Path, *, what: str) -> Path:
     """Return the real place of a path; raise InputError unless it lies below the root."""
     text = str(written)
-    if "\0" in text or text.startswith("~"):
-        raise InputError(f"{what}: must be a path below the service's folder, got {text!r}")
+    if "\0" in text or text.startswith("~") or len(text) > _MOST_PATH:
+        raise InputError(f"{what}: must be a path below the service's folder, got {text[:_MOST_NAME]!r}")
     try:
         place = (root / text).resolve()
+        place.exists()  # a name that is too long is found out here
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{what}: cannot be a path: {error}") from None
     if not place.is_relative_to(root.resolve()):

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document: FastAPI's paths and parameters, our bodies, answers and refusals, made once."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from dnaml.rest.problems import MEDIA_TYPE, ProblemBody
 Document = dict[str, Any]  # JSON values
 _REF = "#/components/schemas/{name}"
 _EVERYWHERE = (401, 403, 429, 500)
+_WITH_BODY = (400, 408, 413, 415)
 _TITLES = {
     400: "The request is malformed.",
     401: "No valid token.",
@@ -63,7 +65,8 @@ def build(app: FastAPI, groups: Iterable[Routes]) -> Document:
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     paths = document["paths"]
     for (method, path), one in declared.items():
-        _complete(paths[path.replace(":path}", "}")][method.lower()], one)
+        own = _WITH_BODY if method == "POST" else ()
+        _complete(paths[path.replace(":path}", "}")][method.lower()], replace(one, refuses=(*one.refuses, *own)))
     _complete(paths["/openapi.json"]["get"], Declared(scope=Scope.READ, answer={"type": "object"}))
     security = {"bearer": {"type": "http", "scheme": "bearer", "description": "`dnaml token create` makes one."}}
     document["components"] = {"schemas": components, "securitySchemes": security}
@@ -83,7 +86,6 @@ def _complete(operation: Document, declared: Declared) -> None:
         if declared.example is not None:
             media["example"] = declared.example
         operation["requestBody"] = {"required": True, "content": {"application/json": media}}
-        refuses = (*refuses, 408)
     if declared.scope is None:
         refuses = (403, 500, 503)
     else:
