@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+import sqlite3
 from pathlib import Path
 
 from benchmarks.faults.history import child, counted
@@ -52,8 +53,12 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 
 def _damage_page(folder: Path, chance: random.Random) -> bool:
     """Overwrite a part of a page that holds something, in the database or its log; False where all was zero."""
-    names = ("journal.sqlite-wal", "journal.sqlite")
-    path = next(folder / name for name in names if (folder / name).exists() and (folder / name).stat().st_size)
+    path = folder / "journal.sqlite-wal"
+    if chance.random() < 0.5 or not path.exists():
+        path = folder / "journal.sqlite"
+        connection = sqlite3.connect(path)  # moves what the log holds into the database
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
     data = bytearray(path.read_bytes())
     at = chance.randrange(0, max(1, len(data) - 600))
     old = bytes(data[at : at + 512])

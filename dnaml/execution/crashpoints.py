@@ -25,7 +25,7 @@ class CrashPoint(Enum):
     CHECKPOINT_PRUNED = "checkpoint_pruned"  # generations that are too old are gone
     ATTEMPT_RECEIVED = "attempt_received"  # the worker has an attempt, the user's code has not begun
     RESULT_MADE = "result_made"  # the user's code has returned, nothing was sent
-    RESULT_SENT = "result_sent"  # the result has left the worker
+    RESULT_SENT = "result_sent"  # a result, or word of a checkpoint, has left the worker
     EVENT_APPENDED = "event_appended"  # the journal has an event, the controller has not seen it
     COMMANDS_DECIDED = "commands_decided"  # the controller has decided, nothing was carried out
     COMMAND_DONE = "command_done"  # a command was carried out, the next was not

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from dnaml.execution import messages, orphans
+from dnaml.execution.crashpoints import CrashPoint, reach
 from dnaml.execution.running import Runner
 
 BEAT_EVERY_S = 1.0
@@ -87,6 +88,7 @@ class Worker:
             if self._held and time.monotonic() - self._held_since_s >= older_than_s:
                 held, self._held = b"".join(self._held), []
                 self._data.sendall(held)
+                reach(CrashPoint.RESULT_SENT)
 
     def _send_sealed(self, sealed: messages.Sealed) -> None:
         with self._sending:
