@@ -103,10 +103,8 @@ class Pool:
 
     def close(self, resource_id: str, reason: str) -> None:
         """Let nothing new start on a resource that is up, for a reason; "" opens it again."""
-        lane = self.lanes.get(resource_id)
-        if lane is not None:
-            lane.closed = reason
-            self._offered = None
+        self.lanes[resource_id].closed = reason
+        self._offered = None
 
     def _count(self, lane: Lane, sign: int) -> None:
         """Add what is in a lane's slots to what is busy in its domain, or take it away."""

@@ -253,6 +253,26 @@ def test_offers_are_weighed_for_what_still_runs_where_it_is_known():
     assert alone.tick(1.0) == []
 
 
+def test_many_offers_are_weighed_over_several_ticks_and_what_ended_meanwhile_is_passed_over():
+    names = [f"r{i}" for i in range(20)]
+    desk = Desk(predictor=StatedPredictor(seconds=dict.fromkeys(names, 100.0)))
+    desk.up(*names)
+    begun = starts(desk.submit(*(f"j{i}" for i in range(20)), computation=STEPPED))
+    desk.began(*begun)
+    desk.tick(1.0)
+    desk.done(*begun[16:])
+    assert desk.tick(1.0) == []
+    assert desk.controller._moves._offers == []
+
+
+def test_where_nothing_has_a_price_time_alone_decides_about_a_move():
+    free = dict.fromkeys(("r0", "r1", "fast"), 0.0)
+    desk, _ = running(predictor=StatedPredictor(seconds={"r0": 100.0, "r1": 120.0}, prices=free))
+    desk.controller._planner.switch(StatedPredictor(seconds={"r0": 100.0, "r1": 120.0, "fast": 10.0}, prices=free))
+    desk.up("fast")
+    assert seals(desk.tick(1.0)) == ["a.1"]
+
+
 def test_the_simulated_engine_moves_work_and_commits_it_once():
     at = StatedPredictor(seconds={"r0": 100.0, "r1": 100.0})
     backend = SimulatedBackend(

@@ -297,6 +297,16 @@ def test_gangs_start_all_at_once_or_not_at_all():
     assert desk.controller.pool.lanes["r0"].used == 2
 
 
+def test_copies_of_a_gang_start_each_when_there_is_room_for_all_of_it():
+    desk = Desk(seconds={"r0": 10.0, "r1": 10.0})
+    desk.up("r0", "r1", slots=2)
+    single = starts(desk.submit("x", "y"))
+    gang = Job(id="gang", computation_id="sort", submitted_at_s=0.0, units=(2, 2), resilience=Resilience(replicas=2))
+    assert starts(desk.submit(gang)) == []
+    assert len(starts(desk.done(single[0]))) == 1
+    assert len(starts(desk.done(single[1]))) == 1
+
+
 def test_a_gang_that_moves_waits_for_room_for_all_of_it():
     desk = Desk(seconds={"r0": 10.0, "r1": 10.0})
     desk.up("r0", "r1", slots=2)

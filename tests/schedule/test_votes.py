@@ -13,7 +13,7 @@ from dnaml.engine import run
 from dnaml.execution.simulated import SimulatedBackend
 from dnaml.schedule.controller import Controller
 from dnaml.schedule.matching import MatchingPolicy
-from tests.schedule.doubles import LATENCY, Desk, StatedPredictor, ended, ends, job, starts, stops
+from tests.schedule.doubles import LATENCY, Desk, StatedPredictor, ended, ends, job, started, starts, stops
 
 DONE, FAILED, LOST, STOPPED = AttemptState.DONE, AttemptState.FAILED, AttemptState.LOST, AttemptState.STOPPED
 SORT = Computation(id="sort", kernel="sort")
@@ -127,6 +127,36 @@ def test_a_voter_whose_resource_is_gone_by_then_is_not_held_to_account():
     says(desk, second, "good")
     assert ends(says(desk, third, "good")) == [("a", JobState.SUCCEEDED)]
     assert desk.controller.pool.error_rate(first.attempt.placement.resource_id) is None
+
+
+def test_stored_votes_count_where_the_resource_was_never_described():
+    _, copies = voting()
+    heir = Desk()
+    heir.tell(heir.submitted(job("a", replicas=3, vote=True)))
+    stored_events = [started(copy, 1.0) for copy in copies]
+    stored_events += [
+        replace(ended(copy, 2.0, DONE), result=stored(digest)) for copy, digest in zip(copies, "xyy", strict=True)
+    ]
+    said = [command for event in stored_events for command in heir.controller.recover(event)]
+    assert ends(said) == [("a", JobState.SUCCEEDED)]
+    assert heir.controller._planner._runs == []
+    assert heir.controller.recover(replace(started(copies[0], 3.0), attempt_id="a.4", epoch=4)) == ()
+
+
+def test_a_copy_that_begins_after_a_majority_failed_the_job_does_not_open_it_again():
+    _, copies = voting()
+    heir = Desk()
+    heir.tell(heir.submitted(job("a", replicas=3, vote=True)))
+    for event in (
+        started(copies[0], 1.0),
+        started(copies[1], 1.0),
+        ended(copies[0], 2.0, FAILED, "no"),
+        ended(copies[1], 2.0, FAILED, "no"),
+        started(copies[2], 2.5),
+        replace(ended(copies[2], 3.0, DONE), result=stored("x")),
+    ):
+        heir.controller.recover(event)
+    assert heir.controller.ledger.open == {}
 
 
 def test_a_single_copy_that_votes_commits_at_once():
