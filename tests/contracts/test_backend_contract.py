@@ -1,6 +1,7 @@
 """Every backend keeps the contract of the Backend seam: what it is told to do comes back as events, once, in order."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,13 @@ from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState
 from dnaml.core.events import Event, StopAttempt
 from tests.contracts.live_rig import LiveRig
+from tests.contracts.ray_rig import RayRig
 from tests.contracts.rigs import Rig, Scenario, SimulatedRig, Work, begins, ends, settled
 
-RIGS: list[Callable[[Path], Rig]] = [SimulatedRig, LiveRig]
+on_ray = pytest.param(
+    RayRig, marks=[pytest.mark.ray, pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")]
+)
+RIGS = [SimulatedRig, LiveRig, on_ray]
 every_rig = pytest.mark.parametrize("new_rig", RIGS, ids=lambda rig: rig.__name__)
 NewRig = Callable[[Path], Rig]
 

@@ -82,7 +82,7 @@ def survey(*, probe: bool = True) -> tuple[Resource, ...]:
     """Return every living node as resources, measured by micro-probes in a task pinned to it: some seconds in all."""
     ray = _ray()
     alive = [node for node in ray.nodes() if node["Alive"]]
-    task = ray.remote(_described).options(num_cpus=0, max_retries=0)
+    task = ray.remote(num_cpus=0, max_retries=0)(_described)
     references = [
         task.options(**_pinned(_declared([node])[0], node["NodeID"])).remote(_declared([node]), probe) for node in alive
     ]
