@@ -24,7 +24,7 @@ class Competition:
         forecasters: Sequence[Forecaster],
         ahead: int,
         *,
-        memory: float = 150.0,
+        memory: float = 100.0,
         sharpness: float = 12.0,
         calibrates: bool = True,
     ) -> None:
@@ -46,8 +46,9 @@ class Competition:
             return np.zeros(len(self._losses))
         best = max(float(np.nanmin(self._losses)), 1e-12)
         behind = np.where(judged, (np.nan_to_num(self._losses) - best) / best, np.inf)
-        weights: FloatArray = np.exp(-self._sharpness * np.minimum(behind, 50.0)) * judged
-        return weights / weights.sum()
+        weights = np.exp(-self._sharpness * np.minimum(behind, 50.0)) * judged
+        shares: FloatArray = weights / weights.sum()
+        return shares
 
     @property
     def names(self) -> tuple[str, ...]:

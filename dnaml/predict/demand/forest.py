@@ -96,7 +96,7 @@ class Forest:
         if self._trees is None:
             return None
         row, scale = self._layout.rows(self._past, np.array([len(self._past) - 1]))
-        return self._trees.quantiles(row[0]) * scale[0]
+        return self._trees.quantiles(row[0]) * float(scale[0])
 
     def _grow(self) -> None:
         size = len(self._past)
