@@ -1,0 +1,26 @@
+"""Faults of telemetry and models, injected a few times each: bad rows, damaged models, nonsense, slowness, drift."""
+
+import pytest
+
+from benchmarks.faults import (
+    b09_damaged_model,
+    d01_bad_telemetry,
+    d05_slower_resource,
+    d06_wrong_predictor,
+    d07_slow_predictor,
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "runs"),
+    [(b09_damaged_model, 8), (d01_bad_telemetry, 1500), (d05_slower_resource, 2), (d06_wrong_predictor, 10)],
+)
+def test_the_fault_is_survived(fault, runs, tmp_path):
+    outcome = fault.measure(runs, 1, tmp_path)
+    assert outcome.passes, outcome.line()
+
+
+@pytest.mark.serial
+def test_a_predictor_that_is_always_late_does_not_make_decisions_late(tmp_path):
+    outcome = d07_slow_predictor.measure(1000, 1, tmp_path)
+    assert outcome.passes, outcome.line()
