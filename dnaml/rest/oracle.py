@@ -46,7 +46,6 @@ class Oracle:
         self._predictor = LivePredictor()
         self._learned_s = 0.0
         self._pool: tuple[Resource, ...] = ()
-        self._known: tuple[Resource, ...] = ()
         self._supplies = Supplies.of(())
         self._rows: OrderedDict[object, Row] = OrderedDict()
 
@@ -64,8 +63,8 @@ class Oracle:
 
     def _refresh(self, *, at_once: bool = False) -> None:
         resources = self._resources()
-        if len(resources) != len(self._known) or any(a is not b for a, b in zip(resources, self._known, strict=True)):
-            self._known = self._pool = resources
+        if resources is not self._pool:
+            self._pool = resources
             self._supplies = Supplies.of(resources)
             self._rows.clear()
         runs, now_s = self._live.runs, time.monotonic()

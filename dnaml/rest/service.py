@@ -56,7 +56,7 @@ class Service:
         self.decided: Callable[[float], None] = lambda took_s: None  # hears how long a plan took
         self._ids = itertools.count(1)
         self._prefix = f"{secrets.token_hex(4)}-"
-        self._submitting = threading.Lock()
+        self._submitting = tuple(threading.Lock() for _ in range(256))  # a request waits only for its own key
         self._declared = {one.id: one for one in known_resources(folder) if one.site is not Site.LOCAL}
         cores = dict.fromkeys({one.domain for one in pool if one.site is Site.LOCAL}, settings.cores or usable_cores())
         base = EngineSettings()
@@ -69,6 +69,7 @@ class Service:
             replace(base, controller=replace(base.controller, cores=cores), seed=settings.seed),
         )
         self._drivable = {one.id: one for one in pool}
+        self._known: tuple[Resource, ...] | None = None
         self.engine.add_resources(*pool)
         self.oracle = Oracle(self.live, self.resources)
         self.notes = Notes(self.engine.state.root)
@@ -84,8 +85,11 @@ class Service:
     # -- resources ---------------------------------------------------------------------------------------------------
 
     def resources(self) -> tuple[Resource, ...]:
-        """Return every resource: those on which work runs, then those that are only declared."""
-        return (*self._drivable.values(), *self._declared.values())
+        """Return every resource: those on which work runs, then those only declared; one value until they change."""
+        known = self._known
+        if known is None:
+            known = self._known = (*self._drivable.values(), *self._declared.values())
+        return known
 
     def pool(self) -> tuple[Resource, ...]:
         """Return the resources on which work can run."""
@@ -106,12 +110,22 @@ class Service:
         """Offer a resource, or replace the description of one; it is kept in the state folder."""
         if resource.environment:
             raise InputError(f"{resource.id}: environment: is not taken over REST; write it into resources.toml")
+        if resource.site is not Site.LOCAL:
+            self.declare([resource])
+            return
         keep(self.settings.state, [resource])
-        if resource.site is Site.LOCAL:
-            self._drivable[resource.id] = resource
-            self.engine.add_resources(resource)
-        else:
-            self._declared[resource.id] = resource
+        self._offer(resource)
+
+    def _offer(self, resource: Resource) -> None:
+        self._drivable[resource.id] = resource
+        self._known = None
+        self.engine.add_resources(resource)
+
+    def declare(self, resources: Sequence[Resource]) -> None:
+        """Keep resources that are predicted and planned for, though nothing can be started on them from here."""
+        keep(self.settings.state, resources)
+        self._declared.update((one.id, one) for one in resources)
+        self._known = None
 
     def probe(self, resource_id: str) -> Resource:
         """Measure a resource of this machine and keep its profile; a Problem with status 409 while one is measured."""
@@ -127,8 +141,7 @@ class Service:
         finally:
             self._probing.release()
         keep(self.settings.state, [profiled])
-        self._drivable[profiled.id] = profiled
-        self.engine.add_resources(profiled)
+        self._offer(profiled)
         return profiled
 
     def remove_resource(self, resource_id: str) -> None:
@@ -139,6 +152,7 @@ class Service:
             reason = "removed by its owner"
             self.engine.post(ev.ResourceDown(at_s=self.engine.now_s(), resource_id=resource_id, reason=reason))
         self._declared.pop(resource_id, None)
+        self._known = None
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
@@ -154,15 +168,10 @@ class Service:
         if found:
             return found
         prepared = [self._prepared(body, tenant, one, digest) for body, one in zip(bodies, keys, strict=True)]
-        with self._submitting:
-            found = self._submitted_before(tenant, keys[0], digest, len(bodies))
-            if found:
-                return found
-            self.engine.submit(*prepared)
-            for job, computation, _ in prepared:
-                at_s = job.submitted_at_s
-                self.live.expect(ev.Submitted(at_s=at_s, job=job, computation=computation))
-        return [job.id for job, _, _ in prepared]
+        if key is None:
+            return self._accept(prepared)
+        with self._submitting[hash((tenant, key)) % len(self._submitting)]:
+            return self._submitted_before(tenant, keys[0], digest, len(bodies)) or self._accept(prepared)
 
     def check_admits(self, tenant: str, count: int) -> None:
         """Raise a Problem while the service takes no jobs, or no more of a tenant."""
@@ -208,9 +217,7 @@ class Service:
         note = RepeatNote(job_id=new_id, of=view.id, rtol=rtol, atol=atol)
         self.notes.add(note)
         self.repeats[new_id] = note
-        self.engine.submit((job, view.computation, payload))
-        self.live.expect(ev.Submitted(at_s=at_s, job=job, computation=view.computation))
-        return new_id
+        return self._accept([(job, view.computation, payload)])[0]
 
     def known_computation(self, tenant: str, computation_id: str) -> Computation | None:
         """Return a computation that a tenant described or ran."""
@@ -230,6 +237,13 @@ class Service:
         self.engine.close()
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _accept(self, prepared: Sequence[Accepted]) -> list[str]:
+        """Hand jobs to the engine and return their ids; they survive power loss then."""
+        self.engine.submit(*prepared, durable=True)
+        for job, computation, _ in prepared:
+            self.live.expect(ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation))
+        return [job.id for job, _, _ in prepared]
 
     def _submitted_before(self, tenant: str, key: str | None, digest: str, count: int) -> list[str]:
         """Return the ids that a key gave before; raise RepeatedKeyError when it came with another request."""
