@@ -10,6 +10,7 @@ from dnaml.core.prediction import LEVELS
 from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
 from dnaml.datasets.table import RunTable
+from dnaml.predict.guarded import Guarded
 from dnaml.predict.measured import TablePredictor
 from dnaml.predict.placing import LivePredictor
 from dnaml.predict.runtime import RuntimePredictor
@@ -26,6 +27,7 @@ PREDICTORS = {
     "live with an empty model": LivePredictor(
         model=RuntimePredictor().fit(pd.DataFrame(columns=["resource_id", "computation_id", "runtime_s"]))
     ),
+    "guarded": Guarded.of(LivePredictor()).updated(SIMULATED.runs),
     "table": TablePredictor.from_runs(SIMULATED.runs),
     "table with an error": TablePredictor.from_runs(SIMULATED.runs, log_sd=0.1, error_log_sd=0.3, seed=3),
 }

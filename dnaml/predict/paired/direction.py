@@ -30,7 +30,9 @@ class Direction:
         """Return the blended answer to a task."""
         said = self.fitted.answers(task)
         means, sds, own = arrays_of(said, self.gate.names, task.asked)
-        return _blended(self.gate, means, sds, own, task.probes, bool((task.item[task.probes :] < 0).any()))
+        unseen = bool((task.item[task.probes :] < 0).any())
+        novelty = self.fitted.sources.novelty(task.entity_x)
+        return _blended(self.gate, means, sds, own, task.probes, unseen, novelty)
 
     def joint(self, task: Task) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean [Q], covariance [Q, Q] without noise, and noise variance [Q] of ln seconds.
@@ -65,11 +67,13 @@ def fit_with_episodes(grid: Grid, *, seed: int = 0) -> tuple[Direction | None, l
     if not episodes:
         return None, []
     gate = fit_gate(episodes, names, whole.sources.scale, len(grid.entities))
-    blends = [_blended(gate, e.means, e.sds, e.own_errors, e.task.probes, e.unseen) for e in episodes]
+    blends = [_blended(gate, e.means, e.sds, e.own_errors, e.task.probes, e.unseen, e.novelty) for e in episodes]
     intervals = Intervals.of(blends, [episode.truth for episode in episodes])
     return Direction(grid=grid, fitted=whole, gate=gate, intervals=intervals), episodes
 
 
-def _blended(gate: Gate, means: FloatArray, sds: FloatArray, own: FloatArray, probes: int, unseen: bool) -> Blend:
+def _blended(
+    gate: Gate, means: FloatArray, sds: FloatArray, own: FloatArray, probes: int, unseen: bool, novelty: float = 0.0
+) -> Blend:
     weights = gate.weights_of(means, own, probes, unseen)
-    return Blend.of(means, sds, own, weights, probes=probes, unseen=unseen)
+    return Blend.of(means, sds, own, weights, probes=probes, unseen=unseen, novelty=novelty)

@@ -106,11 +106,11 @@ class Learned:
     def chosen(self, rows: Rows) -> Iterator[tuple[Entity, IntArray]]:
         """Yield each direction with the rows that it answers.
 
-        The entity is the side that training did not hold; of two new sides the one with runs since, else both answer;
-        of two known sides the one that ran with the smaller share of the others, a computation if they are equal.
+        The entity is the side that training did not hold; of two new sides the one with more runs since, both if they
+        are equal; of two known sides the one that ran with the smaller share of the others, else a computation.
         """
         share = {entity: self._known_share(entity, rows) for entity in Entity}
-        probed = {entity: np.isin(rows.names(entity)[0], self.fresh.names(entity)[0]) for entity in Entity}
+        probed = {entity: self._fresh_runs(entity, rows) for entity in Entity}
         for entity, other in ((Entity.RESOURCE, Entity.COMPUTATION), (Entity.COMPUTATION, Entity.RESOURCE)):
             if entity.value not in self.directions:
                 continue
@@ -118,9 +118,15 @@ class Learned:
             scarcer = share[entity] < share[other]
             if entity is Entity.COMPUTATION:
                 scarcer |= share[entity] == share[other]
-            both_new = new & other_new & (probed[entity] | ~probed[other])
+            both_new = new & other_new & (probed[entity] >= probed[other])
             answers = np.where(new & other_new, both_new, np.where(new | other_new, new, scarcer))
             yield entity, np.flatnonzero(answers | (other.value not in self.directions))
+
+    def _fresh_runs(self, entity: Entity, rows: Rows) -> IntArray:
+        """Return how many runs each row's entity [N] has had since training."""
+        distinct, count = np.unique(self.fresh.names(entity)[0], return_counts=True)
+        runs = dict(zip(distinct.tolist(), count.tolist(), strict=True))
+        return np.array([runs.get(name, 0) for name in rows.names(entity)[0].tolist()], dtype=np.int64)
 
     def _known_share(self, entity: Entity, rows: Rows) -> FloatArray:
         """Return the share of the items that each row's entity [N] ran with in training; 0 for one not held."""

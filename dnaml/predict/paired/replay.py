@@ -45,6 +45,7 @@ class Episode:
     entity: int
     fold: int
     unseen: bool
+    novelty: float = 0.0
 
 
 def folds_of(grid: Grid, *, seed: int = 0) -> list[Fold]:
@@ -96,6 +97,7 @@ def replay(
                         entity=entity,
                         fold=number,
                         unseen=unseen,
+                        novelty=fitted.sources.novelty(task.entity_x),
                     )
                 )
     return found

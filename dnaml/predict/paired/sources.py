@@ -68,6 +68,12 @@ class Sources:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def novelty(self, entity_x: FloatArray) -> float:
+        """Return how far a description [Fe] lies from the nearest known one: root mean square over descriptors."""
+        if self.x.size == 0:
+            return 0.0
+        return float(np.sqrt(((self.x - entity_x) ** 2).mean(axis=1).min()))
+
     def at(self, task: Task) -> tuple[FloatArray, FloatArray]:
         """Return the sources' rows [S, K+Q] and the item effects [K+Q] at a task's items, guessed where never seen."""
         known = task.item >= 0

@@ -1,5 +1,7 @@
 """Intervals: they cover what they say, widen where experts disagree or own probes err, and never cross."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,21 @@ def test_errors_on_own_probes_widen_and_their_absence_narrows(fitted):
     assert width(0.02) < width(0.15) < width(1.0)
     assert width(np.nan) == pytest.approx(width(fitted.typical[5]))
     assert width(9.0, probes=FEWEST_OWN - 1) == width(np.nan, probes=FEWEST_OWN - 1)
+
+
+def test_a_target_nearer_than_the_replays_has_a_narrower_interval_but_no_nearer_than_replays_tell():
+    blends, truths = world()
+    far = [replace(b, novelty=1.0 + (n % 7) / 3) for n, b in enumerate(blends)]
+    errors = [truth * b.novelty for b, truth in zip(far, truths, strict=True)]
+    found = Intervals.of(far, errors)
+
+    def width(novelty):
+        rows = found.quantiles(replace(blend(0.1, own=0.1), novelty=novelty))
+        return rows[0, P90] - rows[0, P10]
+
+    assert width(1.0) < 0.8 * width(3.0)
+    assert width(0.0) == width(found.nearest)
+    assert width(9.0) == width(found.farthest)
 
 
 def test_a_number_of_probes_that_was_never_replayed_has_no_typical_error():

@@ -46,6 +46,11 @@ def test_of_two_new_sides_the_one_with_runs_since_answers():
     assert paths(warm, asked) == [RESOURCE, COMPUTATION, BOTH]
 
 
+def test_of_two_new_sides_that_ran_the_one_with_more_runs_answers():
+    ran = pairs(("new", "c0"), ("new", "c1"), ("new", "fresh")).assign(runtime_s=2.0)
+    assert paths(learned().updated(ran), pairs(("new", "fresh"))) == [RESOURCE]
+
+
 def test_known_cells_are_told_nearly_as_they_ran():
     log_values, _ = learned().log_quantiles(PAIRS)
     truth = np.log(FRAME["runtime_s"])
