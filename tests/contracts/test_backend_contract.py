@@ -161,3 +161,14 @@ def test_what_is_posted_joins_the_stream_in_order(new_rig: NewRig, tmp_path: Pat
     scene.once(settled, lambda: [scene.start("a", Work.STEPS, "r0", every_s=9.0)])
     log = scene.play("r0")
     assert [event for event in log if isinstance(event, ev.ModelChanged)] == models
+
+
+@pytest.mark.parametrize("new_rig", [SimulatedRig, LiveRig], ids=lambda rig: rig.__name__)
+def test_a_tick_that_was_asked_for_comes_though_nothing_runs(new_rig: NewRig, tmp_path: Path):
+    scene = Scenario(new_rig(tmp_path))
+    scene.once(settled, lambda: [ev.WakeAt(at_s=scene.log[-1].at_s + 0.2)])
+    scene.once(lambda event: isinstance(event, ev.Tick), list)
+    log = scene.play("r0")
+    ticks = [event.at_s for event in log if isinstance(event, ev.Tick)]
+    settled_s = next(event.at_s for event in log if isinstance(event, ev.Settled))
+    assert ticks[0] >= settled_s + 0.2

@@ -142,3 +142,23 @@ def test_of_several_copies_one_is_done_and_the_others_are_stopped(copies):
     run(desk.controller, backend, log.append)
     outcomes = sorted(outcome.value for _, outcome, _ in ended(log))
     assert outcomes == ["done"] + ["stopped"] * (copies - 1)
+
+
+def test_an_attempt_saves_on_request_and_tells_its_progress():
+    ask = ev.MigrateRequested(at_s=5.0, job_id="a", resource_id="r1")
+    every = {"checkpoint_every_s": 100.0}
+    log = simulated(
+        up("r0"), submitted("a", what=STEPPED, **every), up("r1", at_s=1.0), ask, progress_every_s=2.0, write_s=0.5
+    )
+    (sealed,) = [event for event in log if isinstance(event, ev.CheckpointSealed)]
+    assert (sealed.at_s, sealed.checkpoint.progress, sealed.write_s) == (5.5, 0.5, 0.5)
+    told = [(e.attempt_id, e.at_s, e.progress) for e in log if isinstance(e, ev.AttemptProgressed)]
+    assert told[:2] == [("a.1", 2.0, 0.2), ("a.1", 4.0, 0.4)]
+    assert ended(log) == [("a.1", AttemptState.STOPPED, 5.5), ("a.2", AttemptState.DONE, 10.5)]
+
+
+def test_what_is_not_there_saves_nothing():
+    backend = SimulatedBackend(lambda start: 1.0)
+    backend.do(ev.SealCheckpoint(attempt_id="never", epoch=1))
+    backend.do(ev.WakeAt(at_s=3.0))
+    assert list(backend.events()) == [ev.Tick(at_s=3.0), ev.Settled(at_s=3.0)]
