@@ -20,7 +20,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
     for point, passes in cases:
         case = folder / f"{point.value}-{passes}"
         case.mkdir()
-        hit = _crashed(case, point, passes)
+        hit = crashed_at(case, point, passes)
         found = counted(case)
         lost += found.lost
         doubled += found.doubled
@@ -36,7 +36,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
     )
 
 
-def _crashed(folder: Path, point: CrashPoint, passes: int) -> bool:
+def crashed_at(folder: Path, point: CrashPoint, passes: int) -> bool:
     """Run jobs with the point armed, once more to finish; say whether a process died at it."""
     fuse = folder / "fuse"
     arm = {"DNAML_TEST": "1", "DNAML_CRASH_AT": f"{point.value}:{passes}", "DNAML_CRASH_ONCE": str(fuse)}

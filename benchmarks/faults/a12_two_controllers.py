@@ -25,17 +25,17 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
         case = folder / f"run-{run}"
         case.mkdir()
         jobs = ("--jobs", str(_JOBS), "--task", "steps")
-        with child(case, *jobs) as first, child(case, "--finish", "--standby", str(_TAKE_OVER_AFTER_S)) as standby:
+        with child(case, *jobs) as first:
             first.wait_ready()
             refused += _is_refused(case, first.process.pid)
-            time.sleep(0.3)
-            os.kill(first.process.pid, signal.SIGSTOP)
-            began_s = time.monotonic()
-            standby.wait_ready()
-            recover_s.append(time.monotonic() - began_s)
-            before = _events(case)
-            os.kill(first.process.pid, signal.SIGCONT)
-            standby.wait()
+            with child(case, "--finish", "--standby", str(_TAKE_OVER_AFTER_S)) as standby:
+                os.kill(first.process.pid, signal.SIGSTOP)
+                began_s = time.monotonic()
+                standby.wait_ready()
+                recover_s.append(time.monotonic() - began_s)
+                before = _events(case)
+                os.kill(first.process.pid, signal.SIGCONT)
+                standby.wait()
             first.end(signal.SIGTERM)
         found = counted(case)
         lost, doubled = lost + found.lost, doubled + found.doubled
