@@ -71,7 +71,7 @@ def _measured(resources: int, requests: int, *, batch: int) -> tuple[float, floa
             service.declare(pool_of(resources))
             service.remove_resource("here")
             app = create_app(settings, service)
-            used_s = asyncio.run(_ask(app, _bodies(requests + 5, batch)))
+            used_s = asyncio.run(_ask(app, bodies(requests + 5, batch)))
         finally:
             service.close()
     return used_s / requests * 1e6, requests * batch / used_s
@@ -111,7 +111,8 @@ async def _ask(app, bodies: list[bytes]) -> float:  # type: ignore[no-untyped-de
     return time.process_time() - began_s
 
 
-def _bodies(count: int, batch: int) -> list[bytes]:
+def bodies(count: int, batch: int) -> list[bytes]:
+    """Return requests for plans, each computation unlike the others."""
     rng = np.random.default_rng(1)
     return [
         json.dumps(

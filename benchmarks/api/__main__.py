@@ -1,0 +1,66 @@
+"""`python -m benchmarks.api`: plans per second, start-up, fuzz. What it does not measure yet is a row that says so."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from benchmarks.api import plans, served
+from benchmarks.api.fuzzing import Fuzz
+from benchmarks.report import Row, main
+from dnaml.rest.app import create_app
+from dnaml.rest.service import Service
+from dnaml.rest.settings import Limits, ServiceSettings
+
+SEED = 7
+
+
+def measure(quick: bool) -> Sequence[Row]:
+    """Return every row; the quick run sends 20,000 mutated requests instead of 1,000,000."""
+    missing = "not measured yet: the load of many clients over ten minutes"
+    return [
+        Row(id="U1", metric="p99 of one object under 300 requests/s", value=None, unit="ms", bar=100.0, note=missing),
+        *plans.rows(quick),
+        *served.rows(quick),
+        Row(id="F1", metric="goodput at 10 x capacity", value=None, unit="share", bar=0.8, note=missing),
+        *_fuzzed(20_000 if quick else 1_000_000),
+    ]
+
+
+def _fuzzed(count: int) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        limits = Limits(requests_per_s=1e6, burst=10_000_000)
+        settings = ServiceSettings(
+            state=Path(folder) / "state",
+            root=Path(folder),
+            allow=("tests.rest.work",),
+            allow_argv=True,
+            limits=limits,
+        )
+        service = Service(settings)
+        app = create_app(settings, service)
+
+        async def run() -> Fuzz:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8750") as client:
+                fuzz = Fuzz(app, seed=SEED)
+                await fuzz.run(client, count)
+                return fuzz
+
+        try:
+            fuzz = asyncio.run(run())
+        finally:
+            service.close()
+    failed = sum(number for status, number in fuzz.statuses.items() if status >= 500) + fuzz.failures
+    told = f"{fuzz.sent} requests; statuses {dict(sorted(fuzz.statuses.items()))}"
+    return [
+        Row(id="F3.5xx", metric="5xx, or exceptions in the last handler", value=failed, unit="", bar=0.0, note=told),
+        Row(id="F3.undocumented", metric="undocumented answers", value=len(fuzz.undocumented), unit="", bar=0.0),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main("api", measure, seeds=[SEED]))
