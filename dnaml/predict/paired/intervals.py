@@ -109,7 +109,8 @@ class Intervals:
 
     def quantiles(self, blend: Blend) -> FloatArray:
         """Return the quantiles [Q, L] of ln seconds at LEVELS."""
-        scale = np.exp(_basis(blend, self.nearest, self.farthest) @ self.weights) * _own_factor(blend, self.typical)
+        basis = _basis(blend, self.nearest, self.farthest)[:, : len(self.weights)]  # a model may know no novelty
+        scale = np.exp(basis @ self.weights) * _own_factor(blend, self.typical)
         return self.calibration.quantiles(blend.mean, scale, [blend.group] * len(blend.mean))
 
 
