@@ -5,12 +5,13 @@ programs; a row that could not run says why and never passes.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
@@ -71,6 +72,20 @@ class Row:
             "pass": self.passes,
             "note": self.note,
         }
+
+
+@contextlib.contextmanager
+def only_the_answer() -> Iterator[None]:
+    """Send what native libraries print while measuring to stderr, so that stdout holds the answer alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def machine() -> dict[str, Any]:
@@ -136,7 +151,8 @@ def main(
     parser.add_argument("--quick", action="store_true", help="every row on less data, in at most 10 minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
-    rows = measure(options.quick)
+    with only_the_answer():
+        rows = measure(options.quick)
     if options.json:
         json.dump(document(name, rows, seeds=seeds, quick=options.quick), sys.stdout, indent=1, allow_nan=False)
         print()

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.report import Row, document, table
+from benchmarks.report import Row, document, only_the_answer, table
 from benchmarks.scheduling import folder
 from benchmarks.scheduling.arrivals import arrival_rows
 from benchmarks.scheduling.batch import batch_rows
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = sorted(set(only) - PARTS.keys())
     if unknown:
         parser.error(f"--only must name rows of {', '.join(PARTS)}, got {unknown[0]!r}")
-    rows = measure(options.quick, only)
+    with only_the_answer():
+        rows = measure(options.quick, only)
     if options.json:
         print(json.dumps(document("scheduling", rows, seeds=(0,), quick=options.quick), indent=1, allow_nan=False))
     else:
