@@ -21,6 +21,8 @@ def on_ray(address: str = "auto", settings: RaySettings | None = None) -> OpenBa
     """
 
     def open_backend(state: StateFolder, listener: Listener, now_s: NowS) -> RayBackend:
-        return RayBackend(state.checkpoints, state.logs, listener, now_s, Cluster(address, settings))
+        cluster = Cluster(address, settings)
+        samples = state.root / "samples.sqlite"
+        return RayBackend(state.checkpoints, state.logs, listener, now_s, cluster, samples)
 
     return open_backend

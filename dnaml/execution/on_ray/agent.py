@@ -28,6 +28,7 @@ from dnaml.execution.messages import FrameReader
 from dnaml.execution.on_ray import nodes, wire
 from dnaml.execution.on_ray.carrying import chunks
 from dnaml.execution.on_ray.crew import Crew
+from dnaml.execution.on_ray.reporting import Reporter
 
 _READ_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.25
@@ -58,6 +59,13 @@ class Agent:
         self._probed = not plan.probe
         self._crew = self._new_crew()
         self._probing = threading.Thread(target=self._probe, name="dnaml-probe", daemon=True)
+        self._reporter = Reporter(
+            self._folder / "telemetry",
+            lambda: self._resources,
+            lambda: self._crew.backend.pids(),
+            self._tell,
+            plan.refresh_every_s,
+        )
 
     def serve(self) -> str:
         """Work until the raylet is gone or the engine turns this agent down; return why it ended."""
@@ -65,6 +73,7 @@ class Agent:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         sys.path[:0] = [path for path in self._plan.paths if path not in sys.path and Path(path).exists()]
         threading.Thread(target=self._send, name="dnaml-send", daemon=True).start()
+        self._reporter.start()
         heard_s, pause_s = time.monotonic(), 0.05
         try:
             while True:

@@ -19,8 +19,10 @@ from math import inf
 from pathlib import Path
 
 from dnaml.core import events as ev
-from dnaml.core.errors import InputError
+from dnaml.core.attempt import Sample
+from dnaml.core.errors import InputError, StateFolderError
 from dnaml.core.events import Command, Event, ResourceDown, ResourceUp, Settled, Tick
+from dnaml.datasets.samples import SampleStore
 from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray import gateway, wire
 from dnaml.execution.on_ray.cluster import Cluster
@@ -37,11 +39,19 @@ class RayBackend:
     """Runs attempts on the nodes of a Ray cluster and turns what happens to them into events.
 
     Opening waits until the agents of the nodes that are there have called; raises InputError when none could be
-    taken on, saying why of each.
+    taken on, saying why of each. `samples` is the store that gets the nodes' telemetry.
     """
 
-    def __init__(self, checkpoints: Path, logs: Path, listener: Listener, now_s: NowS, cluster: Cluster) -> None:
-        self.cluster = cluster
+    def __init__(
+        self,
+        checkpoints: Path,
+        logs: Path,
+        listener: Listener,
+        now_s: NowS,
+        cluster: Cluster,
+        samples: Path | None = None,
+    ) -> None:
+        self.cluster, self._samples = cluster, samples
         self._settings = cluster.settings
         self._listener, self._now_s = listener, now_s
         self._peers = Peers(cluster.token, cluster.settings)
@@ -226,9 +236,24 @@ class RayBackend:
                 peer.vitals[state.resource_id] = state
                 if first and peer.is_up:
                     yield ev.ResourceRefreshed(at_s=self._now_s(), state=replace(state, at_s=self._now_s()))
-            self._work.keep_samples(message.samples)
+            self._keep_samples(message.samples)
         else:
             yield from self._work.heard(peer, message)
+
+    def _keep_samples(self, samples: list[tuple[str, str, float, dict[str, float]]]) -> None:
+        """Store telemetry rows, by the engine's clock: nodes' own clocks may differ. A full disk costs these rows."""
+        if self._samples is None or not samples:
+            return
+        now_s = self._now_s()
+        rows = (
+            Sample(resource_id=node, attempt_id=of or None, at_s=now_s - age_s, metrics=values)
+            for node, of, age_s, values in samples
+        )
+        try:
+            with SampleStore(self._samples) as store:
+                store.extend(rows)
+        except StateFolderError as error:
+            _log.warning("telemetry of nodes is not kept: %s", error)
 
     def _look(self) -> Iterator[Event]:
         """Take on who is ready, part from who is dead, beat, and see to the gateway."""

@@ -166,10 +166,10 @@ class Described(msgspec.Struct, array_like=True, tag="described"):
 
 
 class Vitals(msgspec.Struct, array_like=True, tag="vitals"):
-    """Agent to engine: what changes about this node, and telemetry rows: (attempt id or "", metrics)."""
+    """Agent to engine: what changes about this node, and rows: (resource, attempt or "", age in seconds, metrics)."""
 
     states: list[ResourceState]
-    samples: list[tuple[str, str, dict[str, float]]]
+    samples: list[tuple[str, str, float, dict[str, float]]]
 
 
 class Beat(msgspec.Struct, array_like=True, tag="beat"):

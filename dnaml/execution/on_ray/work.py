@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dnaml.core import events as ev
-from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint, Sample
+from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint
 from dnaml.core.errors import DnamlError
 from dnaml.core.events import (
     AttemptEnded,
@@ -60,7 +60,6 @@ class LiveWork:
     ) -> None:
         self.live: dict[str, Live] = {}
         self.offered: dict[str, Resource] = {}
-        self.samples: list[Sample] = []
         self.refused = 0
         self._store = CheckpointStore(checkpoints)
         self._receiver = Receiver(self._store)
@@ -216,14 +215,6 @@ class LiveWork:
         self._note_saved(live.attempt.job_id, live.peer, checkpoint)
         at_s = self._now_s()
         yield replace(event, at_s=at_s, checkpoint=replace(checkpoint, taken_at_s=at_s))
-
-    def keep_samples(self, samples: list[tuple[str, str, dict[str, float]]]) -> None:
-        """Keep telemetry rows until they are stored, by the engine's clock: nodes' own clocks may differ."""
-        at_s = self._now_s()
-        self.samples += [
-            Sample(resource_id=resource_id, attempt_id=attempt_id or None, at_s=at_s, metrics=metrics)
-            for resource_id, attempt_id, metrics in samples
-        ]
 
     # -- loss --------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ pytest.importorskip("ray")
 
 import dnaml
 from benchmarks.ray_pool import RayPool, Wanted, raylets
+from dnaml.datasets.samples import SampleStore
 from dnaml.engine import EngineSettings
 from dnaml.execution.messages import FrameReader
 from dnaml.execution.on_ray import RaySettings, on_ray, wire
@@ -138,6 +139,16 @@ def test_a_broken_connection_costs_no_attempt(executor: dnaml.Executor, tmp_path
     (tmp_path / "go").touch()
     assert future.result(60) is True
     assert len(future.record.attempts) == 1
+
+
+def test_telemetry_of_the_nodes_is_kept_beside_the_engines_own(executor: dnaml.Executor):
+    def told() -> set[str]:
+        with SampleStore(executor.state / "samples.sqlite") as store:
+            return {row.resource_id for row in store.rows()}
+
+    wait_for(lambda: {"n0", "n1"} <= told())
+    states = executor._engine.controller.pool.states
+    wait_for(lambda: states["n0"].free_memory_bytes is not None)
 
 
 def test_a_ray_users_function_is_pinned_where_it_runs_best(pool: RayPool, tmp_path: Path):
