@@ -67,7 +67,7 @@ class ScalingSettings:
     most_usd_per_h: float = math.inf
     release_after_bins: int = 3
     most_at_once: int = 50
-    budget_share: float = 1.0
+    budget_share: float = 0.99
     reactive_share: float = 0.7
     wait_target_s: float = 60.0
     short_usd_per_h: float | None = None

@@ -61,16 +61,17 @@ class Fleet:
 class PacingSettings:
     """How a budget is spent: `lead` bins until an ordered machine works.
 
-    The budget is `budget_share` of what the reactive rule costs at `reactive_share`; what was spent too much (or too
-    little) is made up for over `patience` bins. No quantile above `most_level` is asked for: beyond it a machine
-    prevents less than one bad bin in 1 / (1 - most_level).
+    The budget is `budget_share` of what the reactive rule costs at `reactive_share`. What was spent too little is made up
+    for over `patience` bins, too much `overspent_times` as fast. No quantile above `most_level` is asked for: beyond it a
+    machine prevents less than one bad bin in 1 / (1 - most_level).
     """
 
     lead: int
-    budget_share: float = 1.0
+    budget_share: float = 0.99
     reactive_share: float = 0.7
     reactive_window: int = 5
-    patience: float = 200.0
+    patience: float = 100.0
+    overspent_times: float = 4.0
     most_level: float = 0.998
     least_level: float = 0.5
 
@@ -112,8 +113,11 @@ class Pacing:
         return self._allowed - self._spent
 
     def wanted(self, demand: float, forecast: FloatArray | None, machines: int) -> int:
-        """Return the machines wanted from what the bin that ended asked, the quantiles [K] of the bin `lead` ahead, both
-        in machines, and how many machines there were in that bin; without a forecast the reactive rule answers."""
+        """Return the machines wanted; without a forecast the reactive rule answers.
+
+        `demand` is what the bin that ended asked of machines, `forecast` the quantiles [K] of the bin `lead` ahead in
+        machines too, and `machines` how many there were in that bin.
+        """
         reactive = self._rule.wanted(demand)
         row = np.full(len(self._kept), reactive) if forecast is None else _machines(forecast[self._kept])
         self._ahead = np.vstack([self._ahead[1:], row])
@@ -122,7 +126,8 @@ class Pacing:
         self._allowed += self._reference.follow(reactive) * self._settings.budget_share
         self._costs += [shadow.follow(int(want)) for shadow, want in zip(self._shadows, wanted, strict=True)]
         self._bins += 1
-        affordable = self._allowed + self.behind * self._bins / self._settings.patience
+        haste = self._settings.overspent_times if self.behind < 0 else 1.0
+        affordable = self._allowed + haste * self.behind * self._bins / self._settings.patience
         best = int(np.searchsorted(np.maximum.accumulate(self._costs), affordable, side="right")) - 1
         self.level = self.levels[max(0, best)]
         return int(wanted[max(0, best)])

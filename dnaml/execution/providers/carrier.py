@@ -1,0 +1,202 @@
+"""Carries scaling decisions to providers: a thread that buys, gives back, checks what is billed, and posts events.
+
+An order is tried a few times and then with the next provider; a provider that hangs is left alone after its time
+limit, and what it delivers later is given back. A machine counts once it answered. Bills are compared with orders, and
+what nobody ordered is given back. Nothing is bought beyond the cap, and machines go back before it is reached.
+"""
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from dnaml.core.events import Acquire, Command, Event, Release, ResourceDown, ResourceUp
+from dnaml.execution.providers.limited import limited
+from dnaml.execution.providers.provider import Order, Provider, ProviderError, QuotaRefused
+from dnaml.execution.providers.spending import Spending
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierSettings:
+    """How patient the carrier is: tries per provider, seconds per call, pause between tries and between audits."""
+
+    tries: int = 3
+    call_limit_s: float = 120.0
+    pause_s: float = 1.0
+    audit_every_s: float = 30.0
+
+
+class Carrier:
+    """Carries out Acquire and Release; `post` gets ResourceUp and ResourceDown, `now_s` is the engine's clock."""
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        post: Callable[[Event], None],
+        now_s: Callable[[], float],
+        spending: Spending | None = None,
+        settings: CarrierSettings = CarrierSettings(),
+    ) -> None:
+        self._providers = tuple(providers)
+        self._post = post
+        self._now_s = now_s
+        self.spending = spending or Spending()
+        self._settings = settings
+        self._queue: queue.Queue[Command | None] = queue.Queue()
+        self._stop = threading.Event()
+        self._owner: dict[str, Provider] = {}
+        self._numbers = itertools.count()
+        self._coming = 0
+        self.refused: list[str] = []
+        """why orders were not met, newest last"""
+        self._thread = threading.Thread(target=self._work, name="dnaml-carrier", daemon=True)
+
+    def start(self) -> "Carrier":
+        """Start carrying."""
+        self._thread.start()
+        return self
+
+    @property
+    def coming(self) -> int:
+        """Return how many machines are ordered and not there yet."""
+        return self._coming
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Return the ids of the machines that are there."""
+        return tuple(sorted(self._owner))
+
+    def do(self, command: Command) -> None:
+        """Take a command; what is neither Acquire nor Release is somebody else's."""
+        if isinstance(command, Acquire):
+            self._coming += command.count
+        if isinstance(command, Acquire | Release):
+            self._queue.put(command)
+
+    def wait(self) -> None:
+        """Return when everything taken so far was carried out."""
+        self._queue.join()
+
+    def close(self, *, release: bool = True, timeout_s: float = 30.0) -> None:
+        """Stop carrying; give all machines back unless told to keep them."""
+        self._stop.set()
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if release:
+            for resource_id in self.machines:
+                self._give_back(resource_id, "scaling ended")
+
+    def audit(self) -> None:
+        """Compare bills with orders, drop what died, and give machines back before the cap is reached."""
+        for provider in self._providers:
+            for resource_id, template in (self._ask(provider.billed) or {}).items():
+                if self._owner.get(resource_id) is not provider:
+                    _log.warning("%s bills %s, which nobody ordered: it is given back", provider.name, resource_id)
+                    self.spending.begin(resource_id, provider.price_usd_per_h(template) or 0.0, self._now_s())
+                    self._ask(partial(provider.release, resource_id))
+                    self.spending.end(resource_id, self._now_s())
+        for resource_id in self.machines:
+            if not self._ask(partial(self._owner[resource_id].alive, resource_id)):
+                self._give_back(resource_id, "it does not answer")
+        if self.spending.reached(self._now_s(), within_s=2 * self._settings.audit_every_s):
+            for resource_id in self.machines:
+                self._give_back(resource_id, f"the cap of {self.spending.most_usd:g} USD is reached")
+
+    def _work(self) -> None:
+        audited_s = time.monotonic()
+        while not self._stop.is_set():
+            if time.monotonic() - audited_s >= self._settings.audit_every_s:
+                self.audit()
+                audited_s = time.monotonic()
+            try:
+                command = self._queue.get(timeout=self._settings.audit_every_s)
+            except queue.Empty:
+                continue
+            try:
+                self._carry_out(command)
+            finally:
+                self._queue.task_done()
+
+    def _carry_out(self, command: Command | None) -> None:
+        if isinstance(command, Release):
+            self._give_back(command.resource_id, command.reason)
+        elif isinstance(command, Acquire):
+            for _ in range(command.count):
+                try:
+                    self._buy(command)
+                finally:
+                    self._coming -= 1
+
+    def _buy(self, command: Acquire) -> None:
+        """Buy one machine from the first provider that delivers."""
+        for provider in self._providers:
+            price = provider.price_usd_per_h(command.template)
+            if price is None or self._stop.is_set():
+                continue
+            if not self.spending.allows(price, self._now_s(), hours=2 * self._settings.audit_every_s / 3600):
+                self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
+                return
+            order = Order(
+                token=f"{command.template}-{next(self._numbers)}", template=command.template, until_s=command.until_s
+            )
+            if self._try(provider, order, price):
+                return
+        self._refuse(f"{command.template}: no provider delivered")
+
+    def _try(self, provider: Provider, order: Order, price: float) -> bool:
+        """Try to buy one machine; the same token goes with every try, so that a lost answer buys nothing twice."""
+        for attempt in range(self._settings.tries):
+            if self._now_s() > order.until_s or self._stop.wait(self._settings.pause_s if attempt else 0.0):
+                return False
+            try:
+                resource = limited(
+                    partial(provider.acquire, order),
+                    self._settings.call_limit_s,
+                    lambda late: provider.release(late.id),
+                )
+            except ProviderError as error:
+                self._refuse(f"{provider.name}: {error}")
+                if isinstance(error, QuotaRefused):
+                    return False
+                continue
+            except (TimeoutError, OSError) as error:
+                self._refuse(f"{provider.name}: {error}")
+                return False
+            self.spending.begin(resource.id, price, self._now_s())
+            if self._ask(partial(provider.alive, resource.id)):
+                self._owner[resource.id] = provider
+                self._post(ResourceUp(at_s=self._now_s(), resource=resource))
+                return True
+            self._refuse(f"{provider.name}: {resource.id} was delivered dead")
+            self._ask(partial(provider.release, resource.id))
+            self.spending.end(resource.id, self._now_s())
+        return False
+
+    def _give_back(self, resource_id: str, reason: str) -> None:
+        provider = self._owner.pop(resource_id, None)
+        if provider is None:
+            return
+        self._post(ResourceDown(at_s=self._now_s(), resource_id=resource_id, reason=reason))
+        self._ask(partial(provider.release, resource_id))
+        self.spending.end(resource_id, self._now_s())
+
+    def _ask(self, call: Callable[[], T]) -> T | None:
+        """Return what a provider answers; None where it fails or hangs."""
+        try:
+            return limited(call, self._settings.call_limit_s)
+        except (ProviderError, TimeoutError, OSError) as error:
+            _log.warning("a provider did not answer: %s", error)
+            return None
+
+    def _refuse(self, why: str) -> None:
+        self.refused.append(why)
+        _log.warning("a machine was not delivered: %s", why)

@@ -1,0 +1,58 @@
+"""The cap on what machines cost: nothing is bought that could, paid for as long as it must be, go beyond it."""
+
+import math
+from dataclasses import dataclass
+
+from dnaml.core.errors import InputError
+
+
+@dataclass(slots=True, kw_only=True)
+class Meter:
+    """Counts what one machine costs from its order on; `least_h` is paid for in any case."""
+
+    price_usd_per_h: float
+    since_s: float
+    least_h: float
+    ended_s: float | None = None
+
+    def usd(self, at_s: float) -> float:
+        """Return what was spent on the machine by a time."""
+        hours = ((at_s if self.ended_s is None else self.ended_s) - self.since_s) / 3600
+        return self.price_usd_per_h * max(hours, self.least_h)
+
+
+class Spending:
+    """Adds up what machines cost and says what may still be bought under `most_usd`.
+
+    What a purchase commits to is `least_h` of it; the carrier gives machines back before the cap is reached.
+    """
+
+    def __init__(self, most_usd: float = math.inf, *, least_h: float = 1 / 60) -> None:
+        if not most_usd >= 0 or not least_h >= 0:
+            raise InputError(f"spending: the cap and least_h must not be negative, got {most_usd} and {least_h}")
+        self.most_usd = most_usd
+        self._least_h = least_h
+        self._meters: dict[str, Meter] = {}
+
+    def allows(self, price_usd_per_h: float, at_s: float, *, hours: float = 0.0) -> bool:
+        """Say whether one more machine fits, with all that run, for its least time and `hours` more."""
+        ahead = sum(one.price_usd_per_h for one in self._meters.values() if one.ended_s is None) * hours
+        return self.usd(at_s) + ahead + price_usd_per_h * max(self._least_h, hours) <= self.most_usd
+
+    def begin(self, key: str, price_usd_per_h: float, at_s: float) -> None:
+        """Count a machine from now on; a key that is counted already goes on as it was."""
+        self._meters.setdefault(key, Meter(price_usd_per_h=price_usd_per_h, since_s=at_s, least_h=self._least_h))
+
+    def end(self, key: str, at_s: float) -> None:
+        """Stop counting a machine."""
+        meter = self._meters.get(key)
+        if meter is not None and meter.ended_s is None:
+            meter.ended_s = at_s
+
+    def usd(self, at_s: float) -> float:
+        """Return what was spent by a time, with what running machines have committed to."""
+        return sum(meter.usd(at_s) for meter in self._meters.values())
+
+    def reached(self, at_s: float, *, within_s: float) -> bool:
+        """Say whether the cap is reached within some seconds if nothing is given back."""
+        return math.isfinite(self.most_usd) and self.usd(at_s + within_s) >= self.most_usd
