@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dnaml
@@ -20,7 +21,7 @@ from dnaml.durable.settings import StorageSettings
 from dnaml.engine import EngineSettings
 
 POOL = tuple(dnaml.Resource(id=f"r{number}", price_usd_per_h=1.0, memory_bytes=8 << 30) for number in range(4))
-_TASKS = {"noop": tasks.noop, "sleep_10ms": tasks.sleep_10ms, "steps": steps}
+_TASKS: dict[str, Callable[..., int]] = {"noop": tasks.noop, "sleep_10ms": tasks.sleep_10ms, "steps": steps}
 
 
 def main() -> int:
