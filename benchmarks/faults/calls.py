@@ -55,8 +55,8 @@ def poisons(number: int) -> int:
 
 
 def never_ends(note: str) -> None:
-    """Ignore SIGTERM, beside two children, one of them in a session of its own; return at once if `note` is there."""
-    if Path(note).exists():
+    """Ignore SIGTERM, beside two children, one of them in a session of its own; at once done if `note`.brief is there."""
+    if Path(f"{note}.brief").exists():
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
