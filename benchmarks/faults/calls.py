@@ -55,7 +55,7 @@ def poisons(number: int) -> int:
 
 
 def never_ends(note: str) -> None:
-    """Ignore SIGTERM, beside two children, one of them in a session of its own; at once done if `note`.brief is there."""
+    """Ignore SIGTERM, beside two children, one in a session of its own; be done at once if `note`.brief is there."""
     if Path(f"{note}.brief").exists():
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
