@@ -27,7 +27,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
 OWN_DOOR = ("/ui", "/_nicegui")  # the dashboard asks for the token itself
-_BODIES = frozenset({"POST", "PUT", "PATCH"})
+_BODIES = frozenset({"POST"})
 _log = logging.getLogger(__name__)
 
 
