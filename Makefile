@@ -72,7 +72,7 @@ serve: $(STAMP)  ## the scheduler service with its web page
 
 notebooks: $(STAMP)  ## run every notebook
 	@ls notebooks/*.ipynb >/dev/null 2>&1 || { echo "make notebooks: there are no notebooks in this version" >&2; exit 1; }
-	@$(PY) -m pytest --nbmake notebooks $(ARGS)
+	@$(PY) -m pytest --nbmake --timeout=600 notebooks $(ARGS)
 
 docs: $(STAMP)  ## build the pages of docs/ into site/
 	@$(PY) -m mkdocs build --strict $(ARGS)
