@@ -223,7 +223,8 @@ def _tokens(path: Path) -> FloatArray:
             for row in csv.DictReader(lines)
         ]
     bins, work = np.array([at for at, _ in rows]), np.array([tokens for _, tokens in rows])
-    return np.bincount(bins, work)
+    tokens: FloatArray = np.bincount(bins, work).astype(np.float64)
+    return tokens
 
 
 if __name__ == "__main__":

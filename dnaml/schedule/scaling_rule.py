@@ -61,9 +61,9 @@ class Fleet:
 class PacingSettings:
     """How a budget is spent: `lead` bins until an ordered machine works.
 
-    The budget is `budget_share` of what the reactive rule costs at `reactive_share`. What was spent too little is made up
-    for over `patience` bins, too much `overspent_times` as fast. No quantile above `most_level` is asked for: beyond it a
-    machine prevents less than one bad bin in 1 / (1 - most_level).
+    The budget is `budget_share` of what the reactive rule costs at `reactive_share`. What was spent too little is made
+    up for over `patience` bins, too much `overspent_times` as fast. No quantile above `most_level` is asked for: beyond
+    it a machine prevents less than one bad bin in 1 / (1 - most_level).
     """
 
     lead: int

@@ -98,18 +98,22 @@ class Carrier:
     def audit(self) -> None:
         """Compare bills with orders, drop what died, and give machines back before the cap is reached."""
         for provider in self._providers:
-            for resource_id, template in (self._ask(provider.billed) or {}).items():
-                if self._owner.get(resource_id) is not provider:
-                    _log.warning("%s bills %s, which nobody ordered: it is given back", provider.name, resource_id)
-                    self.spending.begin(resource_id, provider.price_usd_per_h(template) or 0.0, self._now_s())
-                    self._ask(partial(provider.release, resource_id))
-                    self.spending.end(resource_id, self._now_s())
+            self._reconcile(provider)
         for resource_id in self.machines:
             if not self._ask(partial(self._owner[resource_id].alive, resource_id)):
                 self._give_back(resource_id, "it does not answer")
         if self.spending.reached(self._now_s(), within_s=2 * self._settings.audit_every_s):
             for resource_id in self.machines:
                 self._give_back(resource_id, f"the cap of {self.spending.most_usd:g} USD is reached")
+
+    def _reconcile(self, provider: Provider) -> None:
+        """Give back, and count, what a provider bills and nobody ordered."""
+        for resource_id, template in (self._ask(provider.billed) or {}).items():
+            if self._owner.get(resource_id) is not provider:
+                _log.warning("%s bills %s, which nobody ordered: it is given back", provider.name, resource_id)
+                self.spending.begin(resource_id, provider.price_usd_per_h(template) or 0.0, self._now_s())
+                self._ask(partial(provider.release, resource_id))
+                self.spending.end(resource_id, self._now_s())
 
     def _work(self) -> None:
         audited_s = time.monotonic()
@@ -142,18 +146,23 @@ class Carrier:
             price = provider.price_usd_per_h(command.template)
             if price is None or self._stop.is_set():
                 continue
-            if not self.spending.allows(price, self._now_s(), hours=2 * self._settings.audit_every_s / 3600):
+            # every purchase may turn out to be billed twice
+            if not self.spending.allows(2 * price, self._now_s(), hours=2 * self._settings.audit_every_s / 3600):
                 self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
                 return
-            order = Order(
-                token=f"{command.template}-{next(self._numbers)}", template=command.template, until_s=command.until_s
-            )
-            if self._try(provider, order, price):
+            bought = self._try(provider, command, price)
+            self._reconcile(provider)
+            if bought:
                 return
         self._refuse(f"{command.template}: no provider delivered")
 
-    def _try(self, provider: Provider, order: Order, price: float) -> bool:
+    def _order(self, command: Acquire) -> Order:
+        token = f"{command.template}-{next(self._numbers)}"
+        return Order(token=token, template=command.template, until_s=command.until_s)
+
+    def _try(self, provider: Provider, command: Acquire, price: float) -> bool:
         """Try to buy one machine; the same token goes with every try, so that a lost answer buys nothing twice."""
+        order = self._order(command)
         for attempt in range(self._settings.tries):
             if self._now_s() > order.until_s or self._stop.wait(self._settings.pause_s if attempt else 0.0):
                 return False
@@ -179,6 +188,7 @@ class Carrier:
             self._refuse(f"{provider.name}: {resource.id} was delivered dead")
             self._ask(partial(provider.release, resource.id))
             self.spending.end(resource.id, self._now_s())
+            order = self._order(command)  # the same token would bring the same machine
         return False
 
     def _give_back(self, resource_id: str, reason: str) -> None:

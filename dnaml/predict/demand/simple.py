@@ -75,6 +75,24 @@ def seasonal(ahead: int, season: int) -> Residual:
     return Residual(f"seasonal {season}", ahead, same)
 
 
+def shifted(ahead: int, season: int, share: float = 0.3) -> Residual:
+    """Return the forecaster that says what the bin was a season before, shifted by how the last bins differ.
+
+    The differences of the last bins from those a season before are smoothed: each new one counts `share`.
+    """
+    back = season * math.ceil(ahead / season) - ahead
+    shift = 0.0
+
+    def same(past: Past) -> float:
+        nonlocal shift
+        if len(past) <= season:
+            return math.nan
+        shift += share * (float(past.values[-1] - past.values[-1 - season]) - shift)
+        return float(past.values[-1 - back]) + shift
+
+    return Residual(f"shifted {season}", ahead, same)
+
+
 def smoothed(ahead: int, share: float) -> Residual:
     """Return exponential smoothing: each new value counts `share`; with 1 it is the last value."""
     level = math.nan

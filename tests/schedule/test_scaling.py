@@ -1,0 +1,182 @@
+"""A scaler orders before demand comes, gives back what is idle, and keeps its caps."""
+
+import numpy as np
+import pytest
+
+from dnaml.core import events as ev
+from dnaml.core.attempt import AttemptState, Placement, Usage
+from dnaml.core.errors import InputError
+from dnaml.core.work import Computation, Job
+from dnaml.schedule.scaling import Machine, PoolView, Scaler, ScalingSettings, Template, choose
+from dnaml.schedule.scaling_demand import Demand, LeadTime
+
+LEVELS = (0.5, 0.9, 0.99)
+SMALL = Template(name="small", price_usd_per_h=1.0, lead_s=60.0)
+
+
+class Says:
+    """A forecaster that says one thing, from the first bin on."""
+
+    def __init__(self, demand: float | None) -> None:
+        self.demand = demand
+        self.seen: list[float] = []
+
+    def observe(self, value: float) -> None:
+        self.seen.append(value)
+
+    def forecast(self) -> np.ndarray | None:
+        return None if self.demand is None else np.full(len(LEVELS), self.demand)
+
+
+def scaler(demand: float | None = 3.0, template: Template = SMALL, **settings: float) -> Scaler:
+    return Scaler(template, lambda ahead: Says(demand), ScalingSettings(levels=LEVELS, **settings), lambda one: 30.0)
+
+
+def submitted(at_s: float, name: str = "a") -> ev.Submitted:
+    computation = Computation(id=name, kernel="fit")
+    return ev.Submitted(
+        at_s=at_s, job=Job(id=f"{name}-{at_s}", computation_id=name, submitted_at_s=at_s), computation=computation
+    )
+
+
+def machines(count: int, *, busy: int = 0) -> tuple[Machine, ...]:
+    return tuple(Machine(id=f"m{number}", up_at_s=float(number), busy=number < busy) for number in range(count))
+
+
+def test_machines_are_ordered_for_what_is_forecast():
+    made = scaler(3.0)
+    made.observe(submitted(0.0))
+    (order,) = made.decide(60.0, PoolView(machines=machines(1)))
+    assert order == ev.Acquire(
+        template="small", count=2, reason="forecast at 50.0% for 2 bins ahead", until_s=60.0 + 180.0
+    )
+    assert made.decide(61.0, PoolView(machines=machines(1), coming=2)) == ()
+    assert (made.target, made.level, made.ahead) == (3, 0.5, 2)
+    assert made.forecast() is not None
+
+
+def test_equal_events_give_equal_decisions():
+    def replayed() -> list[tuple[ev.Command, ...]]:
+        made = scaler(None)
+        said = []
+        for minute in range(20):
+            made.observe(submitted(60.0 * minute + 1, f"c{minute % 3}"))
+            said.append(made.decide(60.0 * (minute + 1), PoolView(machines=machines(2))))
+        return said
+
+    assert replayed() == replayed()
+
+
+def test_idle_machines_go_only_after_several_bins_without_need():
+    made = scaler(3.0, release_after_bins=3)
+    made.observe(submitted(0.0))
+    made.decide(60.0, PoolView(machines=machines(3)))
+    made._forecaster.demand = 1.0
+    seen = [made.decide(60.0 * bin_, PoolView(machines=machines(3, busy=1))) for bin_ in range(2, 6)]
+    assert seen[0] == ()
+    assert seen[-1] == (
+        ev.Release(resource_id="m1", reason="1 machines are enough at 50.0%"),
+        ev.Release(resource_id="m2", reason="1 machines are enough at 50.0%"),
+    )
+
+
+def test_a_machine_is_used_until_what_was_paid_for_is_over():
+    template = Template(name="hour", price_usd_per_h=1.0, lead_s=0.0, quantum_s=3600.0)
+    made = scaler(1.0, template, release_after_bins=1)
+    made.observe(submitted(0.0))
+    pool = PoolView(machines=(Machine(id="new", up_at_s=0.0), Machine(id="old", up_at_s=-3500.0)))
+    assert [one.resource_id for one in made.decide(60.0, pool)] == ["old"]
+
+
+def test_work_that_waits_too_long_is_answered_whatever_was_forecast():
+    made = scaler(1.0)
+    made.observe(submitted(0.0))
+    view = PoolView(machines=machines(1), wait_s=90.0, waiting_work_s=180.0)
+    (order,) = made.decide(60.0, view)
+    assert (order.count, order.reason) == (3, "work waits 90 s")
+
+
+@pytest.mark.parametrize("caps", [{"most_usd_per_h": 2.5}, {"most_machines": 2}, {"most_at_once": 1}])
+def test_caps_hold(caps):
+    made = scaler(9.0, **caps)
+    made.observe(submitted(0.0))
+    (order,) = made.decide(60.0, PoolView(machines=machines(1)))
+    assert order.count == 1
+
+
+def test_a_longer_lead_is_forecast_anew_from_the_same_past():
+    made = scaler(2.0, short_usd_per_h=9.0)
+    made.observe(submitted(0.0))
+    made.observe(submitted(130.0))
+    before = made._forecaster
+    for _ in range(20):
+        made.came(300.0)
+    assert made.ahead == 6
+    assert made._forecaster is not before
+    assert made._forecaster.seen == before.seen == [0.5, 0.0]
+
+
+def test_demand_learns_how_long_kernels_take():
+    demand = Demand(60.0, lambda one: 30.0)
+    job = submitted(0.0)
+    placement = Placement(job_id=job.job.id, resource_id="r")
+    usage = Usage(wall_s=12.0)
+    demand.observe(job)
+    demand.observe(ev.AttemptStarted(at_s=1.0, attempt_id="1", epoch=1, job_id=job.job.id, placement=placement))
+    demand.observe(ev.AttemptEnded(at_s=13.0, attempt_id="1", epoch=1, outcome=AttemptState.DONE, usage=usage))
+    lost = ev.AttemptEnded(at_s=14.0, attempt_id="?", epoch=1, outcome=AttemptState.DONE, usage=usage)
+    assert demand.observe(lost) == []
+    assert demand.observe(ev.Tick(at_s=15.0)) == []
+    assert demand.observe(submitted(61.0)) == [30.0]
+    assert demand.until(200.0) == [12.0, 0.0]
+
+
+def test_what_was_lost_or_failed_says_nothing_of_usual_times():
+    demand = Demand(60.0, lambda one: 30.0)
+    for number, outcome in enumerate((AttemptState.LOST, AttemptState.FAILED)):
+        job = submitted(float(number))
+        placement = Placement(job_id=job.job.id, resource_id="r")
+        name = str(number)
+        demand.observe(job)
+        demand.observe(ev.AttemptStarted(at_s=2.0, attempt_id=name, epoch=1, job_id=job.job.id, placement=placement))
+        ended = ev.AttemptEnded(at_s=3.0, attempt_id=name, epoch=1, outcome=outcome, usage=Usage(wall_s=1.0))
+        demand.observe(ended)
+    gone = ev.AttemptStarted(at_s=4.0, attempt_id="x", epoch=1, job_id="unknown", placement=placement)
+    demand.observe(gone)
+    demand.observe(
+        ev.AttemptEnded(at_s=5.0, attempt_id="x", epoch=1, outcome=AttemptState.DONE, usage=Usage(wall_s=1.0))
+    )
+    demand.observe(submitted(6.0))
+    assert demand.until(60.0) == [90.0]
+
+
+def test_lead_times_are_learned():
+    lead = LeadTime(60.0)
+    assert lead.bins(60.0) == 2
+    lead.observe(float("nan"))
+    for _ in range(100):
+        lead.observe(119.0)
+    assert (lead.p95_s, lead.bins(60.0)) == (119.0, 3)
+
+
+def test_the_cheapest_work_is_chosen():
+    fast = Template(name="fast", price_usd_per_h=3.0, rate=4.0)
+    assert choose([SMALL, fast]) is fast
+    with pytest.raises(InputError, match="no template"):
+        choose([])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Template(name="t", rate=0.0), "rate must be positive"),
+        (lambda: Template(name="t", lead_s=-1.0), "lead_s must be finite"),
+        (lambda: ScalingSettings(levels=LEVELS, bin_s=0.0), "bin_s must be positive"),
+        (lambda: ScalingSettings(levels=LEVELS, least_machines=5, most_machines=4), "least <= most"),
+        (lambda: ScalingSettings(levels=LEVELS, release_after_bins=0), "at least 1"),
+        (lambda: ScalingSettings(levels=LEVELS, most_usd_per_h=-1.0), "most_usd_per_h"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
