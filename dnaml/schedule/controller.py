@@ -12,6 +12,7 @@ from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.events import Command, Event
 from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.work import Objective
+from dnaml.schedule.deadlines import Deadlines
 from dnaml.schedule.dispatch import Dispatch
 from dnaml.schedule.endings import Endings
 from dnaml.schedule.health import Health
@@ -50,6 +51,7 @@ class Controller:
         self._speculation = Speculation(self._dispatch, self._moves)
         self._preemption = Preemption(self._dispatch)
         self._health = Health(self._dispatch, self._moves)
+        self._deadlines = Deadlines(self._dispatch)
         self._checks = SpotChecks(self._dispatch, self._endings, seed)
         self._policies = {policy.name: policy}
         self._predictors = {predictor.version: predictor}
@@ -133,6 +135,7 @@ class Controller:
         price = state.price_usd_per_h
         if lane is not None and price is not None and price != lane.resource.price_usd_per_h:
             self.pool.up(replace(lane.resource, price_usd_per_h=price))
+        self._health.refreshed(state)
         self._changed()
 
     def _on_notice(self, event: ev.InterruptionNotice) -> None:
@@ -149,6 +152,7 @@ class Controller:
         if entry is not None:
             self._endings.sizes.fit(entry)
             self._planner.arrived(event.job)
+            self._deadlines.add(entry)
 
     def _on_cancel(self, event: ev.CancelRequested) -> None:
         entry = self.ledger.open.get(event.job_id)
@@ -246,10 +250,12 @@ class Controller:
         resume(self._dispatch)
         self._moves.handovers.open.clear()
         self._preemption.clear()
+        self._deadlines.resumed()
 
     # -- planning ----------------------------------------------------------------------------------------------------
 
     def _on_tick(self, event: ev.Tick) -> None:
+        self._deadlines.tick(event.at_s)
         if self._dispatch.recovering:
             return
         self._planner.learn(event.at_s)

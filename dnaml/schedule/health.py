@@ -2,6 +2,7 @@
 
 from dnaml.core.attempt import Attempt, AttemptState
 from dnaml.core.events import AttemptEnded
+from dnaml.core.resource import ResourceState
 from dnaml.schedule.cooldown import Cooldowns
 from dnaml.schedule.dispatch import Dispatch
 from dnaml.schedule.endings import OWN_DOING
@@ -16,6 +17,7 @@ class Health:
         self._dispatch, self._moves = dispatch, moves
         self._cooldowns = Cooldowns(dispatch.settings)
         self._resting: dict[str, float] = {}
+        self._away: set[str] = set()
 
     def came(self, resource_id: str, at_s: float) -> None:
         """Let a resource that came (back) rest if it flaps."""
@@ -29,6 +31,20 @@ class Health:
         """Count that a resource went down."""
         self._cooldowns.went_down(resource_id, at_s)
         self._resting.pop(resource_id, None)
+        self._away.discard(resource_id)
+
+    def refreshed(self, state: ResourceState) -> None:
+        """Close a resource that says it is not available; open it again when it says it is."""
+        resource_id = state.resource_id
+        if resource_id not in self._dispatch.pool.lanes:
+            return
+        if not state.available:
+            self._away.add(resource_id)
+            self._dispatch.pool.close(resource_id, f"{resource_id} says that it is not available")
+        elif resource_id in self._away:
+            self._away.discard(resource_id)
+            if resource_id not in self._resting:
+                self._open(resource_id)
 
     def ended(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
         """Count an attempt that ended: a resource that loses one job after the other rests."""
@@ -54,6 +70,6 @@ class Health:
         self._dispatch.planner.changed()
 
     def _open(self, resource_id: str) -> None:
-        if not self._moves.is_leaving(resource_id):
+        if resource_id not in self._away and not self._moves.is_leaving(resource_id):
             self._dispatch.pool.close(resource_id, "")
             self._dispatch.planner.changed()

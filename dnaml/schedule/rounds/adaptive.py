@@ -16,7 +16,6 @@ from dnaml.schedule.rounds.priced import allocate
 from dnaml.schedule.rounds.round import Allocation, FloatArray, Round
 from dnaml.schedule.rounds.search import Found, search
 
-
 _FEWER = 2  # a search that starts from an earlier one needs so many times fewer rollouts
 
 
