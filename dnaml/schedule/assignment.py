@@ -5,7 +5,12 @@ completion time becomes a matching ("AlloX", 2020). A resource with several slot
 Exact where affordable; beyond that greedy, then exact re-matching of blocks of jobs for a bounded number of steps.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +18,7 @@ import numpy.typing as npt
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Solver = Callable[[FloatArray], tuple[IntArray, IntArray]]
 
 ENTRIES_PER_STEP = 64
 """one solver step pays for so many entries J * J * R of an exact matching: 10,000 steps for 256 jobs x 9 resources"""
@@ -75,10 +81,31 @@ def _identical(slope: FloatArray, base: FloatArray, slots: IntArray, jobs: int) 
 
 def _least_total(costs: FloatArray) -> tuple[IntArray, IntArray]:
     """Return rows and columns of the cheapest matching of all rows."""
-    from scipy.optimize import linear_sum_assignment  # 0.4 s to import: single and identical jobs never need it
-
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = _solver()(costs)
     return rows.astype(np.int64), columns.astype(np.int64)
+
+
+@cache
+def _solver() -> Solver:
+    """Return scipy's solver of assignment problems, imported when the first plan needs it."""
+    scipy = find_spec("scipy")
+    assert scipy is not None, "scipy is a dependency"
+    return solver_below(scipy.submodule_search_locations or ())
+
+
+def solver_below(folders: Iterable[str]) -> Solver:
+    """Return the solver from its own extension below these folders of scipy, which takes a millisecond to import.
+
+    All of scipy.optimize takes 0.4 s, in the middle of the work; it is imported where the extension is not found.
+    """
+    extension = PathFinder.find_spec("_lsap", [str(Path(folder) / "optimize") for folder in folders])
+    if extension is None or extension.loader is None:
+        from scipy.optimize import linear_sum_assignment
+
+        return linear_sum_assignment  # type: ignore[no-any-return]  # scipy has no types
+    module = module_from_spec(extension)
+    extension.loader.exec_module(module)
+    return module.linear_sum_assignment  # type: ignore[no-any-return]  # as above
 
 
 def _exact(slope: FloatArray, base: FloatArray, slots: IntArray) -> Assignment:

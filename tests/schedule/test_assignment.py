@@ -1,11 +1,13 @@
 """The matching of jobs to positions: exact against trying all, greedy and blocks against exact."""
 
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
 import pytest
 
-from dnaml.schedule.assignment import BLOCK, assign, quick_total
+from dnaml.schedule.assignment import BLOCK, assign, quick_total, solver_below
 from dnaml.schedule.queues import FloatArray
 
 ONE_SLOT = np.ones(3, dtype=np.int64)
@@ -103,3 +105,19 @@ def test_the_quick_total_is_exact_for_alike_jobs() -> None:
     allowed = np.ones((6, 3), dtype=bool)
     exact = assign(slope, 0 * slope, allowed, ONE_SLOT, steps=10_000).total
     assert quick_total(slope, 0 * slope, allowed, ONE_SLOT) == pytest.approx(exact)
+
+
+def test_an_exact_matching_does_not_wait_for_all_of_scipy_to_be_imported() -> None:
+    script = (
+        "import sys, numpy as np; from dnaml.schedule.assignment import assign; "
+        "slope = np.array([[1.0, 2.0], [3.0, 1.0]]); "
+        "found = assign(slope, 0 * slope, slope > 0, np.array([1, 1]), steps=100); "
+        "sys.exit('scipy.optimize' in sys.modules or found.resource.tolist() != [0, 1])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_solver_is_found_in_scipy_where_its_extension_is_not_where_it_was_looked_for() -> None:
+    costs = np.array([[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]])
+    rows, columns = solver_below(())(costs)
+    assert (rows.tolist(), columns.tolist()) == ([0, 1, 2], [1, 0, 2])
