@@ -15,29 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from dnaml.core.errors import InputError
 from dnaml.core.events import CancelRequested, ResourceDown
 from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.resource import Resource, Site
-from dnaml.core.work import Computation, Job, Objective
+from dnaml.core.work import Computation, Objective
 from dnaml.datasets.state import default_folder
 from dnaml.engine import Engine, EngineSettings
-from dnaml.execution import messages, pickling
 from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
-from dnaml.execution.fingerprint.naming import computation_of
 from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.logbook import watching
-from dnaml.submission import PLAIN, Call, Chunk, Options, wants_context
+from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, accepted
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
-Accepted = tuple[Job, Computation, messages.Payload]
-"""what an engine takes in of one job"""
-
-_encode_json = msgspec.json.Encoder().encode
 
 if TYPE_CHECKING:
     from dnaml.history import KeptResults
@@ -313,45 +305,6 @@ class Submitter:
     def options(self, **options: Any) -> "Submitter":
         """Return a view with more options."""
         return Submitter(self._executor, self._options.changed(**options))
-
-
-def accepted(
-    call: Call[Any], *, job_id: str, at_s: float, started: InitialState | None = None
-) -> Accepted:  # Any: what the function returns does not matter here
-    """Return what the engine takes in of a call, its initial state captured unless `started` is that already.
-
-    Raises UnpicklableError when the function or an argument cannot travel.
-    """
-    options, args, kwargs = call.options, call.args, dict(call.kwargs)
-    function: Callable[..., Any] = getattr(call.fn, "function", call.fn)
-    body, digest = pickling.dumps_function(function)
-    arguments = pickling.dumps_arguments(args, kwargs)
-    computation = options.computation or computation_of(function, args, kwargs, declared=options.demand)
-    with_context = wants_context(function) and "context" not in kwargs
-    if with_context or options.memory_bytes or options.divisible:
-        computation = replace(
-            computation,
-            checkpointable=with_context,
-            divisible=options.divisible,
-            memory_bytes=options.memory_bytes or computation.memory_bytes,
-        )
-    started = started or initial_state(function, args, kwargs, inputs=options.inputs)
-    payload = messages.Payload(
-        b"", body, digest, arguments, _encode_json(started), with_context, tuple(options.outputs)
-    )
-    job = Job(
-        id=job_id,
-        computation_id=computation.id,
-        submitted_at_s=at_s,
-        name=options.name,
-        priority=options.priority,
-        objective=options.objective,
-        constraints=options.constraints,
-        resilience=options.resilience,
-        idempotency_key=options.idempotency_key,
-        tenant=options.tenant,
-    )
-    return job, computation, payload
 
 
 def innermost() -> Executor:

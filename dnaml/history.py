@@ -153,7 +153,12 @@ class History:
         raise NotFoundError(f"job {job_id} has no payload in {self.state.blobs}")
 
     def outcome(self, view: JobView) -> messages.Outcome | None:
-        """Return the committed outcome of a job, or that of its newest attempt that left one."""
+        """Return the committed outcome of a job, or that of its newest attempt that left one.
+
+        None for a job that ran in parts: each left an outcome of its own, and only whoever submitted it can join them.
+        """
+        if any(attempt.placement.parts > 1 for attempt in view.attempts):
+            return None
         stored = next((attempt.result for attempt in reversed(view.attempts) if attempt.result is not None), None)
         if stored is None:
             return None

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from dnaml.core.errors import InputError
-from dnaml.core.work import Computation, Constraints, Objective, Resilience
+from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
+from dnaml.execution import messages, pickling
+from dnaml.execution.capture import InitialState, initial_state
+from dnaml.execution.fingerprint.naming import computation_of
 
 T = TypeVar("T")
+Accepted = tuple[Job, Computation, messages.Payload]
+"""what an engine takes in of one job"""
+_encode_json = msgspec.json.Encoder().encode
 _wants: "WeakKeyDictionary[Callable[..., Any], bool]" = WeakKeyDictionary()
 
 
@@ -28,6 +36,8 @@ class Options:
     memory_bytes: int | None = None
     computation: Computation | None = None
     divisible: bool = False
+    max_parts: int | None = None
+    """of a divisible call; None for as many as pay"""
     join: Callable[[list[Any]], Any] | None = None
     cache: bool = False
     tenant: str = ""
@@ -39,6 +49,9 @@ class Options:
         for name in wanted:
             if name not in known:
                 raise InputError(f"there is no option {name!r}; options are {', '.join(sorted(known))}")
+        parts = wanted.get("max_parts")
+        if parts is not None and parts < 1:
+            raise InputError(f"max_parts must be at least 1, got {parts}")
         if wanted.get("objective") is not None:
             wanted["objective"] = Objective.of(wanted["objective"])
         return replace(self, **wanted)
@@ -80,3 +93,43 @@ def wants_context(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # not hashable, not weakly referable, or without a signature: none of ours
         return False
     return known
+
+
+def accepted(
+    call: Call[Any], *, job_id: str, at_s: float, started: InitialState | None = None
+) -> Accepted:  # Any: what the function returns does not matter here
+    """Return what the engine takes in of a call, its initial state captured unless `started` is that already.
+
+    Raises UnpicklableError when the function or an argument cannot travel.
+    """
+    options, args, kwargs = call.options, call.args, dict(call.kwargs)
+    function: Callable[..., Any] = getattr(call.fn, "function", call.fn)
+    body, digest = pickling.dumps_function(function)
+    arguments = pickling.dumps_arguments(args, kwargs)
+    computation = options.computation or computation_of(function, args, kwargs, declared=options.demand)
+    with_context = wants_context(function) and "context" not in kwargs
+    if with_context or options.memory_bytes or options.divisible:
+        computation = replace(
+            computation,
+            checkpointable=with_context,
+            divisible=options.divisible,
+            memory_bytes=options.memory_bytes or computation.memory_bytes,
+        )
+    started = started or initial_state(function, args, kwargs, inputs=options.inputs)
+    payload = messages.Payload(
+        b"", body, digest, arguments, _encode_json(started), with_context, tuple(options.outputs)
+    )
+    job = Job(
+        id=job_id,
+        computation_id=computation.id,
+        submitted_at_s=at_s,
+        name=options.name,
+        priority=options.priority,
+        objective=options.objective,
+        constraints=options.constraints,
+        resilience=options.resilience,
+        idempotency_key=options.idempotency_key,
+        tenant=options.tenant,
+        max_parts=options.max_parts if options.divisible else 1,
+    )
+    return job, computation, payload

@@ -87,6 +87,4 @@ def _run(screen: Screen, source: str, *, follow: bool) -> int:
     work.constraints(pool)  # refuses here, while nothing is written yet
     if not known:
         keep(screen.state, resources)
-    if work.job.document.split.max_parts > 1:
-        screen.note(f"split.max_parts is {work.job.document.split.max_parts}: this version runs a job file as one part")
     return run_to_end(screen, work, pool, out=sys.stdout.buffer if follow and not screen.as_json else None)

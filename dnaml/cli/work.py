@@ -58,7 +58,13 @@ class Work:
             objective=self.job.objective(),
             constraints=self.constraints(resources),
             resilience=self.job.resilience(),
+            max_parts=self.parts,
         )
+
+    @property
+    def parts(self) -> int:
+        """Return into how many parts at most the job may be cut."""
+        return self.job.document.split.max_parts
 
     def submit(self, executor: "Executor") -> "Future[Any]":
         """Submit the job to an engine of this process."""
@@ -70,9 +76,12 @@ class Work:
             "inputs": tuple(str(path) for path in self.job.input_paths()),
             "outputs": tuple(str(path) for path in self.job.output_paths()),
             "computation": self.computation,
+            "divisible": self.parts > 1,
+            "max_parts": self.parts,
         }
         if isinstance(self.runnable, Argv):
             where = self.runnable
+            options["join"] = max  # of exit codes, each 0
             return executor.submit_argv(where.argv, workdir=where.workdir, envs=where.envs, **options)
         assert self.function is not None
         submit = executor.options(**options).submit
