@@ -136,6 +136,11 @@ class Scaler:
         return self._ahead
 
     @property
+    def usual_s(self) -> float:
+        """Return the seconds of work of a usual submission of late; 0 before the first."""
+        return self._demand.usual_s
+
+    @property
     def target(self) -> int:
         """Return how many machines are wanted at present."""
         return self._target

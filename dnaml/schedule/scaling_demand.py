@@ -28,6 +28,8 @@ class Demand:
         self._kernels: dict[str, str] = {}
         self._running: dict[str, str] = {}
         self._usual_s: dict[str, float] = {}
+        self.usual_s = 0.0
+        """seconds of work of a submission, newer ones counting more; 0 before the first"""
 
     def observe(self, event: Event) -> list[float]:
         """Take in an event; return the work of each bin that ended before it, oldest first."""
@@ -35,7 +37,10 @@ class Demand:
         if isinstance(event, Submitted):
             kernel = event.computation.kernel
             self._kernels[event.job.id] = kernel
-            self._work_s += self._usual_s.get(kernel, self._seconds_of(event.computation))
+            usual = self._usual_s.get(kernel)
+            work_s = self._seconds_of(event.computation) if usual is None else usual
+            self._work_s += work_s
+            self.usual_s += (_MEMORY if self.usual_s else 1.0) * (work_s - self.usual_s)
         elif isinstance(event, AttemptStarted):
             self._running[event.attempt_id] = event.job_id
         elif isinstance(event, AttemptEnded):

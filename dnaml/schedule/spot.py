@@ -22,6 +22,7 @@ DOWN_HAZARD_PER_H: tuple[float, ...] = (1.0, 0.4, 0.15, 0.08)
 PRIOR_H = 3.0
 """hours of evidence in each bucket that the hazards above count for"""
 _NEVER = 1e6
+FloatArray32 = npt.NDArray[np.float32]
 
 
 class Mode(Enum):
@@ -158,33 +159,41 @@ def plan_spot(model: SpotModel, terms: SpotTerms, *, work_h: float, left_h: floa
     later = np.full((3, 2 * buckets, size), _NEVER, dtype=np.float32)  # [mode before, state, work left]
     later[:, :, 0] = 0.0
     choice = np.full((ticks + 1, 2 * buckets, 3, size), Mode.ON_DEMAND.value, dtype=np.int8)
-    work = np.arange(size)
-    kept = np.maximum(work - terms.parts, 0)
-    begun = np.clip(work - terms.parts + restart, 0, size - 1)
-    out = work - terms.parts + restart >= size
+    done = np.zeros((3, 2 * buckets, terms.parts), dtype=np.float32)
+    never = np.full((3, 2 * buckets, restart), _NEVER, dtype=np.float32)
     for left in range(1, ticks + 1):
         ahead = chances @ later  # [3, 2B, W]
-        waits = ahead[Mode.NONE.value]
-        same = {mode: price[mode.value] + ahead[mode.value][:, kept] for mode in (Mode.SPOT, Mode.ON_DEMAND)}
-        anew = {
-            mode: price[mode.value] + np.where(out, np.float32(_NEVER), ahead[mode.value][:, begun]) for mode in same
-        }
+        reach = np.concatenate([done, ahead, never], axis=2)  # `parts` places further on than `ahead`
+        worked = price[:, None, None] + reach[:, :, :size]
+        begun = price[:, None, None] + reach[:, :, restart : restart + size]
         now = np.empty_like(later)
         for before in Mode:
-            options = np.stack(
-                [waits, *(same[mode] if mode is before else anew[mode] for mode in (Mode.SPOT, Mode.ON_DEMAND))]
-            )  # [3, 2B, W]
-            options[Mode.SPOT.value, :buckets] = 2 * _NEVER  # spot is not there
-            # of equals the safest: on-demand where all are late
-            best = 2 - np.argmin(options[::-1], axis=0)
-            choice[left, :, before.value] = best
-            now[before.value] = np.take_along_axis(options, best[None], axis=0)[0]
+            held = _with(begun, worked, before)
+            held[Mode.SPOT.value, :buckets] = 2 * _NEVER  # spot is not there
+            choice[left, :, before.value], now[before.value] = _cheapest(ahead[Mode.NONE.value], held)
         # a spot machine that was taken away leaves nothing behind
         now[Mode.SPOT.value, :buckets] = now[Mode.NONE.value, :buckets]
         choice[left, :buckets, Mode.SPOT.value] = choice[left, :buckets, Mode.NONE.value]
         now[:, :, 0] = 0.0
         later = np.minimum(now, _NEVER)
     return SpotPlan(terms=terms, choice=choice)
+
+
+def _with(begun: FloatArray32, worked: FloatArray32, mode: Mode) -> FloatArray32:
+    """Return the costs [3, 2B, W] of starting anew on each mode, but for the one that goes on."""
+    held = begun.copy()
+    held[mode.value] = worked[mode.value]
+    return held
+
+
+def _cheapest(waits: FloatArray32, held: FloatArray32) -> tuple[npt.NDArray[np.int8], FloatArray32]:
+    """Return modes [2B, W] and their costs; of equals the safest: on-demand where all are late."""
+    best = np.full(waits.shape, Mode.ON_DEMAND.value, dtype=np.int8)
+    cost = held[Mode.ON_DEMAND.value]
+    for mode, other in ((Mode.SPOT, held[Mode.SPOT.value]), (Mode.NONE, waits)):
+        best[other < cost] = mode.value
+        cost = np.minimum(cost, other)
+    return best, cost
 
 
 def uniform_progress(

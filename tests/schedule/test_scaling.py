@@ -53,6 +53,7 @@ def test_machines_are_ordered_for_what_is_forecast():
     assert made.decide(61.0, PoolView(machines=machines(1), coming=2)) == ()
     assert (made.target, made.level, made.ahead) == (3, 0.5, 2)
     assert made.forecast() is not None
+    assert made.usual_s == 30.0
 
 
 def test_equal_events_give_equal_decisions():
@@ -129,6 +130,7 @@ def test_demand_learns_how_long_kernels_take():
     assert demand.observe(ev.Tick(at_s=15.0)) == []
     assert demand.observe(submitted(61.0)) == [30.0]
     assert demand.until(200.0) == [12.0, 0.0]
+    assert demand.usual_s == pytest.approx(30.0 - 0.2 * 18.0)
 
 
 def test_what_was_lost_or_failed_says_nothing_of_usual_times():

@@ -89,7 +89,7 @@ class Forest:
         self._past.append(value)
         if len(self._past) >= self._next:
             self._grow()
-            self._next = len(self._past) + max(8, min(len(self._past) // 12, 96))
+            self._next = len(self._past) + max(12, min(len(self._past) // 12, 96))
 
     def forecast(self) -> FloatArray | None:
         """Return quantiles [K] at LEVELS; None before FIRST bins."""

@@ -6,9 +6,10 @@ import pytest
 from dnaml.core.errors import InputError
 from dnaml.predict.demand.competition import Calibration, Competition
 from dnaml.predict.demand.forecaster import LEVELS, MEDIAN
+from dnaml.predict.demand.forest import Forest
 from dnaml.predict.demand.scores import mase, pinball, pinballs, seasonal_strength
 from dnaml.predict.demand.simple import Recent, seasonal, smoothed
-from dnaml.predict.demand.standard import seasons_of, standard
+from dnaml.predict.demand.standard import seasons_of, simple_forecasters, standard, trained_forecasters
 
 DAY = 24
 
@@ -115,7 +116,8 @@ def test_the_competition_beats_the_season_where_there_is_more_to_know():
     rng = np.random.default_rng(2)
     wave = 60 + 8 * np.sin(np.arange(15 * DAY) * 2 * np.pi / DAY)
     values = np.maximum(0, wave + np.cumsum(rng.normal(0, 0.4, len(wave))))
-    made, naive = standard(3, 3600.0, seed=1), seasonal(3, DAY)
+    forest = Forest("forest", 3, seasons=(DAY,))
+    made, naive = Competition([*simple_forecasters(3, 3600.0), forest], 3), seasonal(3, DAY)
     said, plain = [], []
     for value in values.tolist():
         made.observe(value)
@@ -130,6 +132,7 @@ def test_the_competition_beats_the_season_where_there_is_more_to_know():
 
 
 def test_without_training_the_simple_ones_compete_alone():
+    assert len(standard(1, 60.0).names) == len(trained_forecasters(1, 60.0)) + len(simple_forecasters(1, 60.0))
     made = standard(1, 60.0, trained=False)
     assert not any("forest" in name for name in made.names)
     assert isinstance(Recent().name, str)
