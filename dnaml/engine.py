@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from dnaml.core import events as ev
-from dnaml.core.attempt import Stored
+from dnaml.core.attempt import Attempt, Stored
 from dnaml.core.errors import CorruptError, InputError, StateFolderError, StorageUnavailable
 from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
 from dnaml.core.protocols import Backend, Policy, Predictor
@@ -25,6 +25,7 @@ from dnaml.datasets.environments import keep_environment
 from dnaml.datasets.state import StateFolder
 from dnaml.dna.space import similarities
 from dnaml.durable.admission import Accepted
+from dnaml.durable.last_seals import LastSeals
 from dnaml.durable.settings import StorageSettings
 from dnaml.durable.store import Store
 from dnaml.execution import messages
@@ -145,6 +146,7 @@ class Engine:
             keep_environment(self.state.root, environment_digest(), current_environment().to_json())
             self.controller = Controller(policy, predictor, objective, settings.controller, settings.seed, similarities)
             self.backend = self._open(settings)
+            self._last_seals = LastSeals(self.backend.do, self._checkpointable)
             self._resume(policy, predictor, objective, settings.seed)
         except BaseException:
             self.store.close()
@@ -214,6 +216,18 @@ class Engine:
         """Return seconds since 1970 on the engine's clock, which never runs backwards."""
         return self._clock.now_s()
 
+    def drain(self, patience_s: float = 2.0) -> bool:
+        """Admit nobody more, and give what runs and can so long to seal a checkpoint; True when all have."""
+        self.store.admission.refuse(StorageUnavailable("the engine is ending"))
+        self._last_seals.want()
+        with contextlib.suppress(OSError):  # a loop that broke has closed its back end
+            self.post(ev.Tick(at_s=self.now_s()))
+        return self._failure is None and self._last_seals.wait(patience_s)
+
+    def _checkpointable(self) -> list[Attempt]:
+        entries = self.controller.ledger.open.values()
+        return [one for entry in entries if entry.computation.checkpointable for one in entry.live.values()]
+
     def close(self, timeout_s: float = 10.0) -> None:
         """End the loop, kill the workers, close the files, give the lock back."""
         self._refresher.stop()
@@ -252,6 +266,7 @@ class Engine:
     def _on_event(self, event: Event) -> None:
         """Write what the events of a moment point at before the journal commits them."""
         self.store.before(event)
+        self._last_seals.happened(event)
         if isinstance(event, ev.Tick):
             self._fresh.clear()
 

@@ -19,6 +19,7 @@ class EngineKind(Enum):
     """Is where work runs."""
 
     LOCAL = "local"  # worker processes of this machine
+    RAY = "ray"  # the nodes of a Ray cluster
 
 
 @verb(
@@ -35,10 +36,20 @@ def serve(
     ] = None,
     cores: Annotated[int | None, typer.Option(min=1, help="So many attempts at once on this machine.")] = None,
     engine: Annotated[EngineKind, typer.Option(help="Where work runs.")] = EngineKind.LOCAL,
+    ray_address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The cluster of --engine ray; auto, local or an address.")
+    ] = "auto",
+    journal: Annotated[
+        str | None, typer.Option(metavar="URL", help="A database of PostgreSQL for the journal (or $DNAML_JOURNAL).")
+    ] = None,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait while another engine holds the state folder, then take over.")
+    ] = False,
     allow: Annotated[
         list[str] | None, typer.Option(metavar="MODULE[:FUNCTION]", help="What clients may run; may be given again.")
     ] = None,
     allow_argv: Annotated[bool, typer.Option("--allow-argv", help="Clients may run any command.")] = False,
+    autolog: Annotated[bool, typer.Option("--autolog", help="Track every run and decision in MLflow.")] = False,
     root: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Paths of clients stay below it (default: here).")
     ] = None,
@@ -72,6 +83,10 @@ def serve(
         token_required=True if require_token else None,
         hosts=tuple(name.casefold() for name in public_name or ()),
         cores=cores,
+        engine=engine.value,
+        ray_address=ray_address,
+        journal_url=journal,
+        standby=standby,
     )
     tls = (str(tls_cert), str(tls_key)) if tls_cert is not None else None
     _check_exposure(settings.on_loopback, settings.needs_token, settings.tokens, tls=tls is not None, insecure=insecure)
@@ -79,6 +94,10 @@ def serve(
         raise InputError(f"--root: no such folder {settings.root}")
     os.chdir(settings.root)
     sys.path.insert(0, str(settings.root))
+    if autolog:
+        from dnaml.logbook import autolog as track
+
+        track()
     from dnaml.rest.run import run_service
 
     run_service(settings, tls=tls, say=screen.note, told=screen.line if screen.as_json else None)

@@ -108,6 +108,11 @@ class Admission:
                 self.forget(job_id)
             raise
 
+    def accepted_before(self, tenant: str, key: str) -> Key | None:
+        """Return (job id, digest of the request) of a tenant's idempotency key that was used, or None."""
+        with self._once:
+            return self.find(f"{tenant}\0{key}")
+
     def find(self, name: str) -> Key | None:
         """Return (job id, digest of the request) of a key as `scoped` names it, or None."""
         known = self._keys.get(name)

@@ -1,11 +1,14 @@
 """`create_app`: the application: the gate before all routes, the routes, the document, the service behind them."""
 
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from dnaml.core.errors import DnamlError
 from dnaml.rest import openapi, problems
 from dnaml.rest.gate import Gate
 from dnaml.rest.metrics import Metrics
@@ -28,20 +31,22 @@ GROUPS = (
 def create_app(settings: ServiceSettings, service: Service | None = None) -> FastAPI:
     """Return the application; without a `service` it opens one at its start and closes it at its end.
 
-    `app.state.service` is the service (from the start on), `app.state.gate` the gate in front of it.
+    `app.state.service` is the service (from the start on; of a standby from the moment on that it takes over, unless
+    `app.state.failure` says why it cannot), `app.state.gate` the gate in front of it.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = None
-        if app.state.service is None:
-            opened = app.state.service = await run_in_threadpool(Service, settings)
-            app.state.metrics = Metrics(opened)
+        given = app.state.service is not None
+        if not given and settings.standby:
+            threading.Thread(target=_open_later, args=(app, settings), name="dnaml-standby", daemon=True).start()
+        elif not given:
+            _opened(app, await run_in_threadpool(Service, settings))
         try:
             yield
         finally:
-            if opened is not None:
-                await run_in_threadpool(opened.close)
+            if app.state.service is not None and not given:
+                await run_in_threadpool(app.state.service.close)
 
     app = FastAPI(
         title="dnaml",
@@ -54,6 +59,7 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.failure = None
     app.state.metrics = None if service is None else Metrics(service)
     problems.install(app)
     for group in GROUPS:
@@ -66,6 +72,20 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
 
     app.add_middleware(_Gate, service=lambda: app.state.service, limits=settings.limits, ready=behind)
     return app
+
+
+def _opened(app: FastAPI, service: Service) -> None:
+    app.state.metrics = Metrics(service)
+    app.state.service = service
+
+
+def _open_later(app: FastAPI, settings: ServiceSettings) -> None:
+    """Open the service when the engine before it has gone; until then requests are told that it is starting."""
+    try:
+        _opened(app, Service(settings))
+    except DnamlError as error:
+        app.state.failure = error
+        signal.raise_signal(signal.SIGTERM)  # ends the server; whoever runs it finds the failure
 
 
 class _Gate(Gate):

@@ -15,6 +15,7 @@ from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.events import Command, EndJob, Event, Explain, StartAttempt
 from dnaml.core.plan import Decision
 from dnaml.core.protocols import Run
+from dnaml.core.resource import Resource
 from dnaml.core.work import Computation
 from dnaml.datasets.state import StateFolder
 from dnaml.engine import Watcher
@@ -30,7 +31,6 @@ class TenantJobs:
 
     ids: list[str] = field(default_factory=list)
     open: int = 0
-    keys: dict[str, tuple[str, str]] = field(default_factory=dict)  # idempotency key -> (digest of the body, job id)
     computations: dict[str, Computation] = field(default_factory=dict)
 
 
@@ -161,6 +161,8 @@ class Live(Watcher):
         elif isinstance(event, ev.ResourceUp):
             self.down.discard(event.resource.id)
             self._tell("resource_up", resource_id=event.resource.id)
+            for listener in self.listeners if self._live else ():
+                listener.joined(event.resource)
         elif isinstance(event, ev.ResourceDown):
             self.down.add(event.resource_id)
             self._tell("resource_down", resource_id=event.resource_id, reason=event.reason)
@@ -176,9 +178,6 @@ class Live(Watcher):
         jobs.ids.append(job.id)
         jobs.open += 1
         jobs.computations[event.computation.id] = event.computation
-        if job.idempotency_key is not None:
-            digest, _, key = job.idempotency_key.partition(" ")
-            jobs.keys[key] = (digest, job.id)
         self.tally.submitted += 1
         self._tell("submitted", job.id, at_s=event.at_s, name=job.name, computation_id=job.computation_id)
 
@@ -266,7 +265,10 @@ class Live(Watcher):
 
 
 class LiveListener:
-    """Hears what the metrics count; called from the engine's thread."""
+    """Hears what the metrics count and the pool gains; called from the engine's thread."""
+
+    def joined(self, resource: Resource) -> None:
+        """Take a resource that is offered from now on."""
 
     def waited(self, wait_s: float) -> None:
         """Take how long a job waited for its first start."""

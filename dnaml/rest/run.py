@@ -27,5 +27,8 @@ def run_service(
         if told is not None:
             told(json.dumps({"url": url, "state": str(settings.state)}))
 
-    serve(create_app(settings), settings, listening, tls=tls, ready=ready)
+    app = create_app(settings)
+    serve(app, settings, listening, tls=tls, ready=ready)
+    if app.state.failure is not None:
+        raise app.state.failure
     say("ended; what had not finished goes on with the next start")

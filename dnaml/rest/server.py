@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dnaml.core.errors import InputError
 from dnaml.rest.settings import Limits, ServiceSettings
 
-_GRACE_S = 10
+_GRACE_S = 2
 
 
 def listen(settings: ServiceSettings) -> socket.socket:

@@ -16,25 +16,29 @@ from pathlib import Path
 from dnaml.answers.demands import with_known_demand
 from dnaml.answers.pool import keep, known_resources, replace_all
 from dnaml.answers.rows import OVER
-from dnaml.client import Accepted, accepted, default_policy, default_predictor, usable_cores
+from dnaml.client import default_policy, default_predictor, usable_cores
 from dnaml.client import known_resources as resources_or_this_machine
 from dnaml.core import events as ev
 from dnaml.core.errors import InputError, NotFoundError, RepeatedKeyError
 from dnaml.core.resource import Resource, Site
 from dnaml.core.work import Computation, Objective
 from dnaml.datasets.state import StateFolder
-from dnaml.engine import Engine, EngineSettings
+from dnaml.engine import Engine
 from dnaml.history import JobView
+from dnaml.logbook import watching
 from dnaml.rest.allowed import AllowList
 from dnaml.rest.auth import Tokens
-from dnaml.rest.live import Live
+from dnaml.rest.live import Live, LiveListener
 from dnaml.rest.notes import Notes, RepeatNote
 from dnaml.rest.oracle import Oracle
 from dnaml.rest.problems import Problem
 from dnaml.rest.settings import ServiceSettings
 from dnaml.rest.submitting import Json, Rules, read_request, with_demand
 from dnaml.rest.trainings import Trainings
+from dnaml.submission import Accepted, accepted
 
+SEAL_S = 2.0  # so long may running jobs take for a last checkpoint at the end
+_PART = "\x1f"  # between a key and the place in its batch; no key of a client holds it
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +52,10 @@ class Service:
         allowed.load()
         self.rules = Rules(allowed=allowed, argv=settings.allow_argv, root=settings.root.resolve())
         folder = Path(settings.state)
-        pool = settings.resources if settings.resources is not None else resources_or_this_machine(folder)
+        base = settings.of_engine()
+        elsewhere = base.open_backend is not None
+        given = settings.resources
+        pool = given if given is not None else () if elsewhere else resources_or_this_machine(folder)
         self.live = Live(StateFolder(folder))
         self.objective = Objective.of(settings.objective)
         self.started_at_s = time.time()
@@ -59,17 +66,19 @@ class Service:
         self._submitting = tuple(threading.Lock() for _ in range(256))  # a request waits only for its own key
         self._declared = {one.id: one for one in known_resources(folder) if one.site is not Site.LOCAL}
         cores = dict.fromkeys({one.domain for one in pool if one.site is Site.LOCAL}, settings.cores or usable_cores())
-        base = EngineSettings()
+        self._drivable = {one.id: one for one in pool}
+        self._known: tuple[Resource, ...] | None = None
+        if elsewhere:
+            self.live.listeners.append(_Joining(self))
+        watcher, self._end_tracking = watching(self.live, folder)
         self.engine = Engine(
             folder,
             default_policy(),
             default_predictor(),
             self.objective,
-            self.live,
-            replace(base, controller=replace(base.controller, cores=cores), seed=settings.seed),
+            watcher,
+            replace(base, controller=replace(base.controller, cores=cores)),
         )
-        self._drivable = {one.id: one for one in pool}
-        self._known: tuple[Resource, ...] | None = None
         self.engine.add_resources(*pool)
         self.oracle = Oracle(self.live, self.resources)
         self.notes = Notes(self.engine.state.root)
@@ -121,6 +130,11 @@ class Service:
         self._known = None
         self.engine.add_resources(resource)
 
+    def joined(self, resource: Resource) -> None:
+        """Take in a resource that the back end brought itself."""
+        self._drivable[resource.id] = resource
+        self._known = None
+
     def declare(self, resources: Sequence[Resource]) -> None:
         """Keep resources that are predicted and planned for, though nothing can be started on them from here."""
         keep(self.settings.state, resources)
@@ -162,16 +176,16 @@ class Service:
         With an idempotency key the same request again gives the same ids, whatever happened meanwhile.
         """
         self.check_admits(tenant, len(bodies))
-        digest = hashlib.sha256(raw).hexdigest()
-        keys = [None if key is None else f"{key}" if len(bodies) == 1 else f"{key}#{n}" for n in range(len(bodies))]
-        found = self._submitted_before(tenant, keys[0], digest, len(bodies))
-        if found:
-            return found
-        prepared = [self._prepared(body, tenant, one, digest) for body, one in zip(bodies, keys, strict=True)]
         if key is None:
-            return self._accept(prepared)
+            return self._accept([self._prepared(body, tenant) for body in bodies])
+        digest = hashlib.sha256(raw).hexdigest()
+        keys = [key, *(f"{key}{_PART}{n}" for n in range(1, len(bodies)))]
         with self._submitting[hash((tenant, key)) % len(self._submitting)]:
-            return self._submitted_before(tenant, keys[0], digest, len(bodies)) or self._accept(prepared)
+            found = self._submitted_before(tenant, keys, digest)
+            if found is None:
+                prepared = [self._prepared(body, tenant, one) for body, one in zip(bodies, keys, strict=True)]
+                found = self._accept_once(prepared, digest)
+        return found
 
     def check_admits(self, tenant: str, count: int) -> None:
         """Raise a Problem while the service takes no jobs, or no more of a tenant."""
@@ -226,15 +240,20 @@ class Service:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Take no more jobs and end the streams; what runs goes on for now."""
-        self.draining = True
-        self.live.hub.close()
+        """Take no more jobs, end the streams, and have what runs and can write a last checkpoint."""
+        if not self.draining:
+            self.draining = True
+            self.live.hub.close()
+            self._sealing = threading.Thread(target=self.engine.drain, args=(SEAL_S,), daemon=True)
+            self._sealing.start()
 
     def close(self) -> None:
         """End the engine: what runs is taken up again by the next one, from its newest checkpoint."""
         self.drain()
         self.trainings.close()
+        self._sealing.join(SEAL_S)
         self.engine.close()
+        self._end_tracking()
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -245,27 +264,48 @@ class Service:
             self.live.expect(ev.Submitted(at_s=job.submitted_at_s, job=job, computation=computation))
         return [job.id for job, _, _ in prepared]
 
-    def _submitted_before(self, tenant: str, key: str | None, digest: str, count: int) -> list[str]:
-        """Return the ids that a key gave before; raise RepeatedKeyError when it came with another request."""
-        if key is None:
-            return []
-        known = self.live.jobs_of(tenant).keys
-        found = known.get(key)
-        if found is None:
-            return []
-        if found[0] != digest:
-            raise RepeatedKeyError(f"Idempotency-Key {key!r}: was used before with another body, for job {found[1]}")
-        if count == 1:
-            return [found[1]]
-        stem = key.removesuffix("#0")
-        return [known[f"{stem}#{n}"][1] for n in range(count)]
+    def _accept_once(self, prepared: Sequence[Accepted], digest: str) -> list[str]:
+        """Hand jobs with keys to the engine; the last flush covers all, and a repeated request finds each."""
+        found = []
+        for place, (job, computation, payload) in enumerate(prepared, 1):
+            payload.request_digest = digest
+            job_id = self.engine.submit_once(job, computation, payload, durable=place == len(prepared))
+            known = replace(job, id=job_id)
+            self.live.expect(ev.Submitted(at_s=job.submitted_at_s, job=known, computation=computation))
+            found.append(job_id)
+        return found
 
-    def _prepared(self, body: Json, tenant: str, key: str | None, digest: str) -> Accepted:
+    def _submitted_before(self, tenant: str, keys: Sequence[str], digest: str) -> list[str] | None:
+        """Return the ids that keys gave before, None unless all did; raise RepeatedKeyError for another request."""
+        found = []
+        for key in keys:
+            known = self.engine.store.admission.accepted_before(tenant, key)
+            if known is None:
+                return None
+            if known[1] != digest:
+                told = f"Idempotency-Key {keys[0]!r}: was used before with another request, for job {known[0]}"
+                raise RepeatedKeyError(told)
+            if known[0] not in self.live.history.jobs:
+                return None  # accepted before a crash, and on its way into the journal: what follows finds it
+            found.append(known[0])
+        return found
+
+    def _prepared(self, body: Json, tenant: str, key: str | None = None) -> Accepted:
         request = read_request(body, self.rules)
         request = with_demand(request, self.known_computation(tenant, request.computation.id))
         computation = with_known_demand(request.computation, self.settings.state)
         request = replace(request, computation=computation)
-        stored = None if key is None else f"{digest} {key}"
-        call = request.call(self.pool(), tenant=tenant, key=stored)
+        call = request.call(self.pool(), tenant=tenant, key=key)
         job_id = self._prefix + format(next(self._ids), "x")
         return accepted(call, job_id=job_id, at_s=self.engine.now_s(), started=request.started)
+
+
+class _Joining(LiveListener):
+    """Tells the service of resources that its back end brings."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def joined(self, resource: Resource) -> None:
+        """Hand it on."""
+        self._service.joined(resource)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource
+from dnaml.datasets.database import Durability
 from dnaml.datasets.state import default_folder
+from dnaml.durable.settings import StorageSettings
+from dnaml.engine import EngineSettings
 
 DEFAULT_PORT = 8750
 TOKENS = "tokens.json"  # in the state folder
@@ -44,6 +47,7 @@ class ServiceSettings:
 
     `allow` names the functions that clients may run, `module:function`, or `module` for all that it defines.
     `root` is the folder below which every path of a client stays. `token_required` None means: unless on loopback.
+    `engine` is local or ray; `standby` waits for a folder that another engine holds, and takes over when that ends.
     """
 
     state: Path = field(default_factory=default_folder)
@@ -58,6 +62,10 @@ class ServiceSettings:
     token_required: bool | None = None
     hosts: tuple[str, ...] = ()  # further names under which clients may reach it
     cores: int | None = None
+    engine: str = "local"
+    ray_address: str = "auto"
+    journal_url: str | None = None
+    standby: bool = False
     seed: int = 0
     limits: Limits = Limits()
 
@@ -70,6 +78,11 @@ class ServiceSettings:
     def needs_token(self) -> bool:
         """Say whether every request but those for health must carry a token."""
         return not self.on_loopback if self.token_required is None else self.token_required
+
+    def of_engine(self) -> EngineSettings:
+        """Return the settings of the engine behind the service: what was committed survives power loss."""
+        storage = StorageSettings(durability=Durability.POWER, journal_url=self.journal_url, standby=self.standby)
+        return EngineSettings(storage=storage, seed=self.seed).on(self.engine, self.ray_address)
 
     @property
     def tokens(self) -> Path:

@@ -2,7 +2,12 @@
 
 import json
 import threading
+from pathlib import Path
 
+import pytest
+
+from dnaml.core.errors import StorageUnavailable
+from dnaml.core.resource import Resource
 from tests.rest.conftest import WORK, Client, settings_of
 
 
@@ -82,6 +87,49 @@ def test_one_key_from_many_clients_at_once_makes_one_job(api: Client) -> None:
         thread.join()
     assert len(ids) == 8
     assert len(set(ids)) == 1
+
+
+def test_a_batch_with_a_key_is_one_request_and_its_key_is_no_other(api: Client) -> None:
+    jobs = [{"computation": f"{WORK}:double", "args": [n]} for n in range(4)]
+    key = {"Idempotency-Key": "batch"}
+    first, again = (api.post("/jobs/batch", {"jobs": jobs}, headers=key).json()["items"] for _ in range(2))
+    assert [one["id"] for one in first] == [one["id"] for one in again]
+    assert len({one["id"] for one in first}) == 4
+    assert api.post("/jobs/batch", {"jobs": jobs[:3]}, headers=key).status_code == 409
+    assert api.post("/jobs", jobs[0], headers=key).status_code == 409
+
+
+def test_while_the_storage_refuses_a_client_is_told_when_to_come_back(api: Client) -> None:
+    admission = api.service.engine.store.admission
+    admission.refuse(StorageUnavailable("the disk is full"))
+    try:
+        for key in ({}, {"Idempotency-Key": "full"}):
+            answer = api.post("/jobs", {"computation": f"{WORK}:double", "args": [1]}, headers=key)
+            assert answer.status_code == 503
+            assert answer.json()["type"].endswith("storage-unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+    finally:
+        admission.admit()
+    assert api.submit("double", 1)
+
+
+@pytest.mark.timeout(120)
+def test_a_running_job_goes_on_elsewhere_from_its_checkpoint(tmp_path: Path) -> None:
+    two = tuple(Resource(id=one, slots=1, spec={"cores": 1.0}) for one in ("first", "second"))
+    client = Client(settings_of(tmp_path, resources=two))
+    try:
+        job_id = client.submit("count", 150, resilience={"checkpoint": {"interval": "0.2s"}})
+        client.call(lambda one: _until_running(one, job_id))
+        before = client.get(f"/jobs/{job_id}/attempts").json()["items"][0]["resource_id"]
+        there = "second" if before == "first" else "first"
+        assert client.post(f"/jobs/{job_id}/migrate", {"to": "nowhere"}).status_code == 422
+        assert client.post(f"/jobs/{job_id}/migrate", {"to": there}).status_code == 202
+        assert client.ended(job_id)["result"] == 150
+        attempts = client.get(f"/jobs/{job_id}/attempts").json()["items"]
+        assert [one["resource_id"] for one in attempts][-1] == there
+        assert client.post(f"/jobs/{job_id}/migrate", {"to": there}).status_code == 409
+    finally:
+        client.close()
 
 
 def test_pages_are_stable_while_jobs_are_added(api: Client) -> None:

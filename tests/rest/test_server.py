@@ -34,6 +34,10 @@ class Server:
         self.url: str = told["url"]
         self.port = int(self.url.rpartition(":")[2])
 
+    def running(self, job_id: str) -> None:
+        while self.ask("GET", f"/jobs/{job_id}?wait_s=0.1").json()["state"] != "RUNNING":
+            pass
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(20)
@@ -89,6 +93,41 @@ def test_sigterm_ends_the_service_in_order_and_its_streams_with_it(server: Serve
     server.start()
     assert server.ask("GET", f"/jobs/{job_id}").json()["state"] in ("PENDING", "RECOVERING", "RUNNING")
     assert server.ask("DELETE", f"/jobs/{job_id}").status_code == 202
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_seals_what_runs_and_the_next_service_goes_on_from_there(server: Server) -> None:
+    body = {"computation": "tests.rest.work:count", "args": [100], "resilience": {"checkpoint": {"interval": "1h"}}}
+    job_id = server.ask("POST", "/jobs", json=body).json()["id"]
+    server.running(job_id)
+    began_s = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - began_s <= 10  # five on an idle machine
+    server.start()
+    events = server.ask("GET", f"/jobs/{job_id}/events").text
+    assert "event: checkpoint" in events
+    assert server.ask("GET", f"/jobs/{job_id}?wait_s=60").json()["result"] == 100
+
+
+@pytest.mark.timeout(120)
+def test_a_standby_says_that_it_is_starting_and_takes_over_with_every_job(server: Server, tmp_path: Path) -> None:
+    first = server.submit("double", 3, key="a")
+    other = Server(tmp_path, "--allow", "tests.rest.work", "--cores", "2", "--standby")
+    try:
+        waiting = other.ask("GET", f"/jobs/{first}")
+        assert (waiting.status_code, waiting.headers["Retry-After"]) == (503, "1")
+        assert httpx.get(f"{other.url}/readyz").status_code == 503
+        server.kill()
+        while httpx.get(f"{other.url}/readyz").status_code != 200:
+            time.sleep(0.05)
+        assert other.submit("double", 3, key="a") == first
+        assert other.ask("GET", f"/jobs/{first}?wait_s=60").json()["result"] == 6
+        third = Server(tmp_path, "--allow", "tests.rest.work", "--standby")
+        third.process.send_signal(signal.SIGTERM)
+        assert third.process.wait(20) == 0
+    finally:
+        other.kill()
 
 
 @pytest.mark.timeout(120)
