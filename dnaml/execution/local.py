@@ -4,11 +4,9 @@ One thread runs the loop and owns everything here; `post` alone may be called fr
 carried out after its Settled has been observed, so that the journal holds what caused them.
 """
 
-import os
 import selectors
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +32,7 @@ from dnaml.execution import messages
 from dnaml.execution.attempt_events import ended, ended_by_death, ended_by_message, sealed_by_message, started
 from dnaml.execution.checkpoints import CheckpointStore, lineage_in, lineage_of
 from dnaml.execution.crew import Crew, overran
+from dnaml.execution.inbox import Inbox
 from dnaml.execution.process import Given, WorkerProcess
 from dnaml.execution.settings import LocalSettings as LocalSettings
 
@@ -81,17 +80,12 @@ class LocalBackend:
         self._listener = listener
         self._now_s = now_s
         self._settings = settings
-        self._inbox: deque[Event] = deque()
         self._outbox: list[Command] = []
         self._busy: dict[str, WorkerProcess] = {}
         self._unflushed: dict[int, WorkerProcess] = {}
         self._resources: dict[str, ResourceUp] = {}
         self._selector = selectors.DefaultSelector()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
-        self._asleep = False
+        self._inbox = Inbox(self._selector)
         self._closing = threading.Event()
         self._crew = Crew(self._selector, checkpoints, logs, settings)
         self._check_at_s = 0.0
@@ -101,21 +95,12 @@ class LocalBackend:
 
     def post(self, *events: Event) -> None:
         """Add events to the stream, all at one moment; from any thread."""
-        self._inbox.extend(events)
-        if self._asleep:
-            self._wake()
+        self._inbox.post(*events)
 
     def close(self) -> None:
         """End the stream at the next moment; workers are killed."""
         self._closing.set()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._asleep = False
-        try:
-            os.write(self._wake_write, b"!")
-        except BlockingIOError:
-            pass  # the pipe is full, so the loop will wake anyway
+        self._inbox.ring()
 
     def events(self) -> Iterator[Event]:
         """Yield events until `close`; blocks while nothing happens."""
@@ -153,17 +138,9 @@ class LocalBackend:
 
     def _moment(self, until_s: float) -> Iterator[Event]:
         """Wait for something to happen, then yield all of it."""
-        self._asleep = not self._inbox
-        timeout_s = max(0.0, until_s - time.monotonic()) if self._asleep and not self._inbox else 0.0
-        ready = self._selector.select(timeout_s)
-        self._asleep = False
-        for key, _ in ready:
-            if key.data is None:
-                os.read(self._wake_read, 4096)
-            else:
-                yield from self._from_worker(*key.data)
-        for _ in range(len(self._inbox)):
-            event = self._inbox.popleft()
+        for key, _ in self._inbox.wait(until_s):
+            yield from self._from_worker(*key.data)
+        for event in self._inbox.take():
             self._note_resource(event)
             yield event
 
@@ -349,5 +326,4 @@ class LocalBackend:
         self._crew.shut_down()
         self._busy = {}
         self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._inbox.close()

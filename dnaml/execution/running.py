@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ TERMINATED = 128 + signal.SIGTERM
 """Is the exit code of a plain function that used more than it was allowed and was told by SIGTERM."""
 
 _PART, _PARTS = "DNAML_PART", "DNAML_PARTS"
+_MOST_TO_SEAL = 64  # attempts that may stand in line here, twice over
 _encode_json = msgspec.json.Encoder().encode
 SealedToEngine = Callable[[messages.Sealed], None]
 
@@ -48,6 +50,7 @@ class Runner:
         self._current: messages.Begin | None = None
         self._is_command = False
         self._expired = ""
+        self._to_seal: deque[str] = deque(maxlen=_MOST_TO_SEAL)
 
     # -- from the other thread -----------------------------------------------------------------------------------------
 
@@ -63,7 +66,8 @@ class Runner:
         return messages.Beat(begin.attempt_id, begin.epoch, progress, used_s)
 
     def seal(self, attempt_id: str) -> None:
-        """Make a checkpoint of an attempt due, if it is the one that runs."""
+        """Make a checkpoint of an attempt due, now or when it begins."""
+        self._to_seal.append(attempt_id)
         context = self._context
         if context is not None and context.attempt_id == attempt_id:
             context.seal()
@@ -140,7 +144,9 @@ class Runner:
         kwargs: dict[str, Any],
     ) -> Any:  # Any: the user's arguments and result
         if payload.wants_context:
-            kwargs["context"] = self._context = self._new_context(begin)
+            kwargs["context"] = self._context = context = self._new_context(begin)
+            if begin.attempt_id in self._to_seal:
+                context.seal()
         return function(*args, **kwargs)
 
     def _call_part(

@@ -88,6 +88,14 @@ def test_a_checkpoint_is_sealed_on_request_where_none_would_be_due(tmp_path: Pat
     assert end_of(log, "a.1").outcome is AttemptState.DONE
 
 
+def test_a_checkpoint_that_is_asked_for_before_its_attempt_begins_is_sealed_at_the_first_save(tmp_path: Path) -> None:
+    scene, rig = scene_of(tmp_path)
+    seal = SealCheckpoint(attempt_id="a.1", epoch=1)
+    scene.once(settled, lambda: [calling(scene, rig, "a", calls.counts_slowly, 20, context=True), seal])
+    (sealed,) = [event for event in scene.play("r0") if isinstance(event, ev.CheckpointSealed)]
+    assert sealed.checkpoint.progress <= 0.1
+
+
 def test_sealing_what_is_over_or_unknown_does_nothing(tmp_path: Path) -> None:
     scene, rig = scene_of(tmp_path)
     scene.once(settled, lambda: [SealCheckpoint(attempt_id="x.1", epoch=1), calling(scene, rig, "a", work.double, 2)])
