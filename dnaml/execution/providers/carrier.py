@@ -10,12 +10,14 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from dnaml.core.events import Acquire, Command, Event, Release, ResourceDown, ResourceUp
+from dnaml.core.resource import Resource
 from dnaml.execution.providers.limited import limited
 from dnaml.execution.providers.provider import Order, Provider, ProviderError, QuotaRefused
 from dnaml.execution.providers.spending import Spending
@@ -55,8 +57,10 @@ class Carrier:
         self._owner: dict[str, Provider] = {}
         self._numbers = itertools.count()
         self._coming = 0
-        self.refused: list[str] = []
+        self.refused: deque[str] = deque(maxlen=256)
         """why orders were not met, newest last"""
+        self._blind_s = 2 * (settings.audit_every_s + settings.call_limit_s)
+        """for so long machines may run on before anybody looks at what they cost"""
         self._thread = threading.Thread(target=self._work, name="dnaml-carrier", daemon=True)
 
     def start(self) -> "Carrier":
@@ -102,7 +106,10 @@ class Carrier:
         for resource_id in self.machines:
             if not self._ask(partial(self._owner[resource_id].alive, resource_id)):
                 self._give_back(resource_id, "it does not answer")
-        if self.spending.reached(self._now_s(), within_s=2 * self._settings.audit_every_s):
+        self._keep_the_cap()
+
+    def _keep_the_cap(self) -> None:
+        if self.spending.reached(self._now_s(), within_s=self._blind_s):
             for resource_id in self.machines:
                 self._give_back(resource_id, f"the cap of {self.spending.most_usd:g} USD is reached")
 
@@ -147,7 +154,7 @@ class Carrier:
             if price is None or self._stop.is_set():
                 continue
             # every purchase may turn out to be billed twice
-            if not self.spending.allows(2 * price, self._now_s(), hours=2 * self._settings.audit_every_s / 3600):
+            if not self.spending.allows(2 * price, self._now_s(), hours=self._blind_s / 3600):
                 self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
                 return
             bought = self._try(provider, command, price)
@@ -166,21 +173,24 @@ class Carrier:
         for attempt in range(self._settings.tries):
             if self._now_s() > order.until_s or self._stop.wait(self._settings.pause_s if attempt else 0.0):
                 return False
+            self._keep_the_cap()
+            if attempt and not self.spending.allows(2 * price, self._now_s(), hours=self._blind_s / 3600):
+                return False
+            self.spending.begin(order.token, price, self._now_s())
             try:
                 resource = limited(
-                    partial(provider.acquire, order),
-                    self._settings.call_limit_s,
-                    lambda late: provider.release(late.id),
+                    partial(provider.acquire, order), self._settings.call_limit_s, partial(self._late, provider, price)
                 )
-            except ProviderError as error:
+            except (ProviderError, TimeoutError, OSError) as error:
                 self._refuse(f"{provider.name}: {error}")
+                if isinstance(error, TimeoutError):  # a machine may yet come of it
+                    self.spending.end(order.token, self._now_s() + self._blind_s)
+                    return False
+                self.spending.forget(order.token)
                 if isinstance(error, QuotaRefused):
                     return False
                 continue
-            except (TimeoutError, OSError) as error:
-                self._refuse(f"{provider.name}: {error}")
-                return False
-            self.spending.begin(resource.id, price, self._now_s())
+            self.spending.called(order.token, resource.id)
             if self._ask(partial(provider.alive, resource.id)):
                 self._owner[resource.id] = provider
                 self._post(ResourceUp(at_s=self._now_s(), resource=resource))
@@ -190,6 +200,12 @@ class Carrier:
             self.spending.end(resource.id, self._now_s())
             order = self._order(command)  # the same token would bring the same machine
         return False
+
+    def _late(self, provider: Provider, price: float, resource: Resource) -> None:
+        """Give back, and count, what a call delivered after its time limit."""
+        self.spending.begin(resource.id, price, self._now_s())
+        provider.release(resource.id)
+        self.spending.end(resource.id, self._now_s())
 
     def _give_back(self, resource_id: str, reason: str) -> None:
         provider = self._owner.pop(resource_id, None)
@@ -208,5 +224,6 @@ class Carrier:
             return None
 
     def _refuse(self, why: str) -> None:
+        if not self.refused or self.refused[-1] != why:
+            _log.warning("a machine was not delivered: %s", why)
         self.refused.append(why)
-        _log.warning("a machine was not delivered: %s", why)

@@ -68,6 +68,7 @@ class LocalProcesses:
         with self._lock:
             return {resource_id: template for resource_id, (template, _) in self._holders.items()}
 
-    def pid(self, resource_id: str) -> int:
-        """Return the process id of a machine's holder."""
-        return self._holders[resource_id][1].pid
+    def kill(self, resource_id: str) -> None:
+        """Kill the holder of a machine, as if the machine died: it is billed until it is given back."""
+        self._holders[resource_id][1].kill()
+        self._holders[resource_id][1].wait()

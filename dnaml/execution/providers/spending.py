@@ -1,6 +1,7 @@
 """The cap on what machines cost: nothing is bought that could, paid for as long as it must be, go beyond it."""
 
 import math
+import threading
 from dataclasses import dataclass
 
 from dnaml.core.errors import InputError
@@ -22,9 +23,9 @@ class Meter:
 
 
 class Spending:
-    """Adds up what machines cost and says what may still be bought under `most_usd`.
+    """Adds up what machines cost and says what may still be bought under `most_usd`; any thread may ask.
 
-    What a purchase commits to is `least_h` of it; the carrier gives machines back before the cap is reached.
+    Every machine commits to `least_h` of it; the carrier gives machines back before the cap is reached.
     """
 
     def __init__(self, most_usd: float = math.inf, *, least_h: float = 1 / 60) -> None:
@@ -33,25 +34,40 @@ class Spending:
         self.most_usd = most_usd
         self._least_h = least_h
         self._meters: dict[str, Meter] = {}
+        self._lock = threading.Lock()
 
     def allows(self, price_usd_per_h: float, at_s: float, *, hours: float = 0.0) -> bool:
         """Say whether one more machine fits, with all that run, for its least time and `hours` more."""
-        ahead = sum(one.price_usd_per_h for one in self._meters.values() if one.ended_s is None) * hours
-        return self.usd(at_s) + ahead + price_usd_per_h * max(self._least_h, hours) <= self.most_usd
+        with self._lock:
+            ahead = sum(one.price_usd_per_h for one in self._meters.values() if one.ended_s is None) * hours
+        return self.usd(at_s) + ahead + price_usd_per_h * (self._least_h + hours) <= self.most_usd
 
     def begin(self, key: str, price_usd_per_h: float, at_s: float) -> None:
         """Count a machine from now on; a key that is counted already goes on as it was."""
-        self._meters.setdefault(key, Meter(price_usd_per_h=price_usd_per_h, since_s=at_s, least_h=self._least_h))
+        with self._lock:
+            self._meters.setdefault(key, Meter(price_usd_per_h=price_usd_per_h, since_s=at_s, least_h=self._least_h))
 
     def end(self, key: str, at_s: float) -> None:
-        """Stop counting a machine."""
-        meter = self._meters.get(key)
-        if meter is not None and meter.ended_s is None:
-            meter.ended_s = at_s
+        """Stop counting a machine; a time to come sets aside what it may still cost."""
+        with self._lock:
+            meter = self._meters.get(key)
+            if meter is not None and meter.ended_s is None:
+                meter.ended_s = at_s
+
+    def called(self, key: str, name: str) -> None:
+        """Go on counting an order by the name of the machine that came of it."""
+        with self._lock:
+            self._meters.setdefault(name, self._meters.pop(key))
+
+    def forget(self, key: str) -> None:
+        """Count an order of which nothing came no longer."""
+        with self._lock:
+            self._meters.pop(key, None)
 
     def usd(self, at_s: float) -> float:
-        """Return what was spent by a time, with what running machines have committed to."""
-        return sum(meter.usd(at_s) for meter in self._meters.values())
+        """Return what was spent by a time, with what machines have committed to."""
+        with self._lock:
+            return sum(meter.usd(at_s) for meter in self._meters.values())
 
     def reached(self, at_s: float, *, within_s: float) -> bool:
         """Say whether the cap is reached within some seconds if nothing is given back."""
