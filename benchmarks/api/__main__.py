@@ -1,4 +1,4 @@
-"""`python -m benchmarks.api`: plans per second, start-up, fuzz. What it does not measure yet is a row that says so."""
+"""`python -m benchmarks.api`: load, overload, hostile clients, plans per second, start-up, fuzz."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.api import plans, served
+from benchmarks.api import hostile, load, overload, plans, served
 from benchmarks.api.fuzzing import Fuzz
 from benchmarks.report import Row, main
 from dnaml.rest.app import create_app
@@ -20,12 +20,12 @@ SEED = 7
 
 def measure(quick: bool) -> Sequence[Row]:
     """Return every row; the quick run sends 20,000 mutated requests instead of 1,000,000."""
-    missing = "not measured yet: the load of many clients over ten minutes"
     return [
-        Row(id="U1", metric="p99 of one object under 300 requests/s", value=None, unit="ms", bar=100.0, note=missing),
+        *load.rows(quick),
         *plans.rows(quick),
         *served.rows(quick),
-        Row(id="F1", metric="goodput at 10 x capacity", value=None, unit="share", bar=0.8, note=missing),
+        *overload.rows(quick),
+        *hostile.rows(quick),
         *_fuzzed(20_000 if quick else 1_000_000),
     ]
 

@@ -147,7 +147,7 @@ class Tokens:
             found = [Token.of(values) for values in json.loads(self.path.read_bytes())]
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise CorruptError(f"{self.path}: is not a file of tokens: {error}") from error
         return {token.id: token for token in found}
 

@@ -6,6 +6,7 @@ It is plain ASGI, so that a refusal costs next to nothing. Behind it a request h
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -27,6 +28,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
 OWN_DOOR = ("/ui", "/_nicegui")  # the dashboard asks for the token itself
+ARRIVED_S = "dnaml.arrived_s"  # in the scope: when the head of the request was read, on the monotonic clock
 _BODIES = frozenset({"POST"})
 _log = logging.getLogger(__name__)
 
@@ -98,6 +100,8 @@ class Gate:
         wait_s = self._buckets.take(caller.tenant)
         if wait_s:
             raise Problem(429, f"{caller.tenant}: too many requests", headers={"Retry-After": str(wait_s)})
+        if time.monotonic() - scope.get(ARRIVED_S, math.inf) > self._limits.waited_s:
+            raise Problem(429, "the service has more requests than it can answer", headers={"Retry-After": "1"})
         patient = _is_patient(scope)
         if patient and self.patient >= self._limits.streams:
             raise Problem(429, "too many streams are open", headers={"Retry-After": "5"})

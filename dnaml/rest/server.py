@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dnaml.core.errors import InputError
+from dnaml.rest.gate import ARRIVED_S
 from dnaml.rest.settings import Limits, ServiceSettings
 
 _GRACE_S = 2
@@ -103,6 +105,7 @@ def protocol_for(limits: Limits) -> type[HttpToolsProtocol]:
 
         # The parent is untyped inside; these are its own attributes.
         _late: Any = None
+        scope: Any
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -118,6 +121,7 @@ def protocol_for(limits: Limits) -> type[HttpToolsProtocol]:
 
         def on_headers_complete(self) -> None:
             self._punctual()
+            self.scope[ARRIVED_S] = time.monotonic()
             super().on_headers_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -26,6 +26,7 @@ class Limits:
     idle_s: float = 15.0  # between two requests of a connection
     connections: int = 2_000
     requests_in_work: int = 128
+    waited_s: float = 0.5  # a request that the service comes to later than that is refused
     requests_per_s: float = 2_000.0  # of one tenant, on average
     burst: int = 2_000
     open_jobs: int = 200_000  # of one tenant

@@ -42,10 +42,10 @@ def read_resources(path: Path) -> tuple[Resource, ...]:
     """Return the resources of a file in its order; InputError names file, resource, field, rule and value."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: must be TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
+    except (ValueError, RecursionError) as error:  # no TOML, a number of too many digits, nested too deep
+        raise InputError(f"{path}: must be TOML: {error}") from error
     for key in content:
         if key != "resources":
             raise InputError(f"{path}: unknown key {key!r}; resources stand in tables [resources.NAME]")
