@@ -164,7 +164,7 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_same_loss(tmp_path: Path)
     store, stop = CheckpointStore(tmp_path), threading.Event()
     sealed: list[str] = []
 
-    def after(checkpoint: object) -> None:
+    def after(checkpoint: object, *_: object) -> None:
         sealed.append(getattr(checkpoint, "id", ""))
         if len(sealed) == 4:
             stop.set()
