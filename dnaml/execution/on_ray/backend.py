@@ -7,12 +7,10 @@ in Ray.
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
@@ -23,6 +21,7 @@ from dnaml.core.attempt import Sample
 from dnaml.core.errors import InputError, StateFolderError
 from dnaml.core.events import Command, Event, ResourceDown, ResourceUp, Settled, Tick
 from dnaml.datasets.samples import SampleStore
+from dnaml.execution.inbox import Inbox
 from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray import gateway, wire
 from dnaml.execution.on_ray.cluster import Cluster
@@ -56,7 +55,6 @@ class RayBackend:
         self._listener, self._now_s = listener, now_s
         self._peers = Peers(cluster.token, cluster.settings)
         self._work = LiveWork(checkpoints, logs, listener, now_s, self._peers, carries=not cluster.settings.checkpoints)
-        self._inbox: deque[Event] = deque()
         self._outbox: list[Command] = []
         self._alive: dict[str, str] | None = None
         self._failed: dict[str, str] = {}
@@ -64,12 +62,8 @@ class RayBackend:
         self._respawn_s: float | None = None
         self._pause_s, self._wake_s = 1.0, inf
         self._selector = selectors.DefaultSelector()
-        self._wake_read, self._wake_write = os.pipe()
-        for end in (self._wake_read, self._wake_write):
-            os.set_blocking(end, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._inbox = Inbox(self._selector)
         self._links: set[Link] = set()
-        self._asleep = False
         self._closing = threading.Event()
         assert cluster.door is not None
         cluster.door.setblocking(False)
@@ -82,19 +76,12 @@ class RayBackend:
 
     def post(self, *events: Event) -> None:
         """Add events to the stream, all at one moment; from any thread."""
-        self._inbox.extend(events)
-        if self._asleep:
-            self._wake()
+        self._inbox.post(*events)
 
     def close(self) -> None:
         """End the stream at the next moment; what runs is killed with its agents."""
         self._closing.set()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._asleep = False
-        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: it is over
-            os.write(self._wake_write, b"!")
+        self._inbox.ring()
 
     def do(self, command: Command) -> None:
         """Note a command; it is carried out once the events that caused it are in the journal."""
@@ -146,21 +133,15 @@ class RayBackend:
 
     def _moment(self, until_s: float) -> Iterator[Event]:
         """Wait for something to happen, then yield all of it."""
-        self._asleep = not self._inbox
-        timeout_s = max(0.0, until_s - time.monotonic()) if self._asleep and not self._inbox else 0.0
-        ready = self._selector.select(timeout_s)
-        self._asleep = False
-        for key, what in ready:
-            if key.data is None:
-                os.read(self._wake_read, 4096)
-            elif key.data == "door":
+        for key, what in self._inbox.wait(until_s):
+            if key.data == "door":
                 self._let_in()
             elif key.data == "gateway":
                 yield from self._from_gateway()
             else:
                 yield from self._from_link(key.data, what)
-        for _ in range(len(self._inbox)):
-            yield from self._posted(self._inbox.popleft())
+        for event in self._inbox.take():
+            yield from self._posted(event)
 
     def _posted(self, event: Event) -> Iterator[Event]:
         """Pass an event on; descriptions of resources count for nodes that are up, and are kept for the others."""
@@ -360,7 +341,6 @@ class RayBackend:
         for link in self._links:
             link.close()
         self._selector.close()
-        for end in (self._wake_read, self._wake_write):
-            os.close(end)
+        self._inbox.close()
         if not self.cluster.shared:
             self.cluster.close()
