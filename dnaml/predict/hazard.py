@@ -54,13 +54,15 @@ class Hazard:
     def updated(self, runs: Sequence[Run]) -> "Hazard":
         """Return the estimate that knows these runs too; a runtime that cannot be true adds no hours."""
         losses, hours, families = dict(self.losses), dict(self.hours), dict(self.families)
+        newest: dict[str, Resource] = {}
         for run in runs:
             name = run.resource.id
             seconds = run.runtime_s if 0 < run.runtime_s < np.inf else 0.0
             hours[name] = hours.get(name, 0.0) + seconds / 3600
-            families[name] = family(run.resource)
+            newest[name] = run.resource
             if run.failed and run.censored:
                 losses[name] = losses.get(name, 0.0) + 1.0
+        families.update((name, family(resource)) for name, resource in newest.items())
         return Hazard(
             prior_losses=self.prior_losses,
             prior_hours=self.prior_hours,

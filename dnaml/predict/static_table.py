@@ -62,6 +62,7 @@ class StaticTable:
     def updated(self, runs: Sequence[Run]) -> "StaticTable":
         """Return the table with these runs too; failed and censored ones, and impossible runtimes, tell nothing."""
         items, touched = dict(self.items), dict[Item, dict[str, Taken]]()
+        speeds: dict[int, float] = {}  # by identity: many runs share few resources
         for run in runs:
             if run.failed or run.censored or not SHORTEST_S <= run.runtime_s <= LONGEST_S:
                 continue
@@ -71,7 +72,9 @@ class StaticTable:
             mean, count, _ = touched[item].get(run.resource.id, (0.0, 0, 0.0))
             count = min(count + 1, MEMORY)
             mean += (math.log(run.runtime_s) - mean) / count
-            touched[item][run.resource.id] = (mean, count, log_speed(run.resource.spec))
+            if id(run.resource) not in speeds:
+                speeds[id(run.resource)] = log_speed(run.resource.spec)
+            touched[item][run.resource.id] = (mean, count, speeds[id(run.resource)])
         items.update(touched)
         extra = sum(map(len, items.values())) - MOST_PAIRS
         while extra > 0:
