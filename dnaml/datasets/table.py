@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 IDS = ("resource_id", "computation_id")
 TARGET = "runtime_s"
 PREFIXES = ("r_", "c_", "s_", "t_")
+_MOST_COLUMNS, _MOST_HEADER_BYTES = 10_000, 1 << 20
 LONGEST_S = 1e10  # over three centuries: a runtime beyond it is a broken clock or unit
 LARGEST = 1e100  # of a feature; beyond it, and at infinity, the value counts as unknown
 
@@ -128,11 +129,22 @@ def load_runs(source: "str | Path | pd.DataFrame | RunTable | Sequence[Run]") ->
     path = Path(source)
     if not path.is_file():
         raise InputError(f"{path}: a run table must be a file, got {'a folder' if path.is_dir() else 'nothing'}")
+    _check_header(path)
     try:
         frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: a run table must be readable parquet or .csv: {error}") from error
     return RunTable.from_frame(frame)
+
+
+def _check_header(path: Path) -> None:
+    """Raise InputError for a CSV of too many columns: names that repeat cost their square to tell apart."""
+    if path.suffix != ".csv":
+        return
+    with path.open("rb") as file:
+        columns = file.readline(_MOST_HEADER_BYTES).count(b",") + 1
+    if columns > _MOST_COLUMNS:
+        raise InputError(f"{path}: a run table must have at most {_MOST_COLUMNS} columns, got {columns} or more")
 
 
 def feature_columns(frame: "pd.DataFrame", *prefixes: str) -> list[str]:

@@ -20,6 +20,12 @@ _WAITS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_600, 10_800, 36
 _RATIOS = (0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0, 10.0)
 _DECISIONS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _REMEMBERED = 1_000
+_OF_DEVICES = (
+    ("hw_gpu_utilization", "Busy share of a GPU.", "busy_share"),
+    ("hw_gpu_memory_usage_bytes", "Memory of a GPU in use.", "memory_used_bytes"),
+    ("hw_power_watts", "Electrical power of a device.", "power_w"),
+    ("hw_temperature_celsius", "Temperature of a device, of the host its hottest sensor.", "temperature_c"),
+)
 
 
 class Metrics(LiveListener):
@@ -107,7 +113,21 @@ def _gauge(name: str, told: str, value: float) -> Metric:
 
 
 def _device() -> Iterator[Metric]:
-    """Yield what this machine does, under OpenTelemetry's names."""
+    """Yield what this machine and its GPUs do, under OpenTelemetry's names; what no sensor tells is absent."""
     import psutil
 
+    from dnaml.telemetry.host import hottest_c
+    from dnaml.telemetry.nvml import gpus, state_of
+
     yield _gauge("system_cpu_utilization", "Busy share of all cores.", psutil.cpu_percent(None) / 100.0)
+    states = {f"gpu{index}": state_of(index) for index in range(len(gpus()))}
+    host_c = hottest_c()
+    if host_c is not None:
+        states["host"] = {"temperature_c": host_c}
+    for name, told, key in _OF_DEVICES:
+        found = GaugeMetricFamily(name, told, labels=["hw_id"])
+        for device, state in states.items():
+            if key in state:
+                found.add_metric([device], state[key])
+        if found.samples:
+            yield found
