@@ -9,6 +9,7 @@ import pytest
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState
 from dnaml.core.events import Event, StopAttempt
+from tests.contracts.function_rig import FunctionRig
 from tests.contracts.live_rig import LiveRig
 from tests.contracts.ray_rig import RayRig
 from tests.contracts.rigs import Rig, Scenario, SimulatedRig, Work, begins, ends, settled
@@ -16,8 +17,10 @@ from tests.contracts.rigs import Rig, Scenario, SimulatedRig, Work, begins, ends
 on_ray = pytest.param(
     RayRig, marks=[pytest.mark.ray, pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")]
 )
-RIGS = [SimulatedRig, LiveRig, on_ray]
+SAVING_RIGS = [SimulatedRig, LiveRig, on_ray]
+RIGS = [*SAVING_RIGS, FunctionRig]
 every_rig = pytest.mark.parametrize("new_rig", RIGS, ids=lambda rig: rig.__name__)
+every_rig_that_saves = pytest.mark.parametrize("new_rig", SAVING_RIGS, ids=lambda rig: rig.__name__)
 NewRig = Callable[[Path], Rig]
 
 
@@ -92,7 +95,7 @@ def test_stopping_what_is_unknown_or_over_does_nothing(new_rig: NewRig, tmp_path
     assert end_of(log, "b.1").outcome is AttemptState.DONE
 
 
-@every_rig
+@every_rig_that_saves
 def test_progress_is_sealed_while_the_attempt_runs_and_only_rises(new_rig: NewRig, tmp_path: Path):
     scene = Scenario(new_rig(tmp_path))
     scene.once(settled, lambda: [scene.start("a", Work.STEPS, "r0", every_s=0.05)])
@@ -106,7 +109,7 @@ def test_progress_is_sealed_while_the_attempt_runs_and_only_rises(new_rig: NewRi
     assert all(0.0 < reached <= 1.0 for reached in progress)
 
 
-@every_rig
+@every_rig_that_saves
 def test_an_attempt_goes_on_from_the_checkpoint_it_is_given(new_rig: NewRig, tmp_path: Path):
     scene, marks = Scenario(new_rig(tmp_path)), []
 
@@ -163,7 +166,7 @@ def test_what_is_posted_joins_the_stream_in_order(new_rig: NewRig, tmp_path: Pat
     assert [event for event in log if isinstance(event, ev.ModelChanged)] == models
 
 
-@pytest.mark.parametrize("new_rig", [SimulatedRig, LiveRig], ids=lambda rig: rig.__name__)
+@pytest.mark.parametrize("new_rig", [SimulatedRig, LiveRig, FunctionRig], ids=lambda rig: rig.__name__)
 def test_a_tick_that_was_asked_for_comes_though_nothing_runs(new_rig: NewRig, tmp_path: Path):
     scene = Scenario(new_rig(tmp_path))
     scene.once(settled, lambda: [ev.WakeAt(at_s=scene.log[-1].at_s + 0.2)])
