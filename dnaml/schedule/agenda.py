@@ -24,13 +24,14 @@ class Forecast(NamedTuple):
 class Agenda:
     """Holds one plan's placements until they start. `window` are the jobs the plan was made for.
 
+    `queues` are the placements of each resource in order, those of jobs that need none any more among them.
     `parked` are jobs that no resource may take at present: they stand aside, so that others are planned for.
     """
 
     def __init__(self) -> None:
         self.window: dict[str, Entry] = {}
         self.parked: dict[str, Entry] = {}
-        self._queues: dict[str, deque[Placement]] = {}
+        self.queues: dict[str, deque[Placement]] = {}
         self._copies: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._columns: dict[str, int] = {}
@@ -45,10 +46,10 @@ class Agenda:
 
     def renew(self, plan: Plan, problem: Problem, policy: str) -> None:
         """Replace everything planned by a new plan for the jobs of `problem`."""
-        self._queues = {}
+        self.queues = {}
         self._copies = {job.id: 0 for job in problem.jobs if job.resilience.replicas > 1}
         for placement in plan.placements:
-            self._queues.setdefault(placement.resource_id, deque()).append(placement)
+            self.queues.setdefault(placement.resource_id, deque()).append(placement)
             if placement.parts > 1 or placement.job_id in self._copies:
                 self._copies[placement.job_id] = self._copies.get(placement.job_id, 0) + 1
         weighed = terms(problem)
@@ -66,7 +67,7 @@ class Agenda:
 
     def next(self, resource_id: str) -> Placement | None:
         """Take the next placement of a resource whose job still waits; None when nothing is planned on it."""
-        queue = self._queues.get(resource_id)
+        queue = self.queues.get(resource_id)
         while queue:
             placement = queue.popleft()
             if placement.job_id in self.window:
@@ -77,7 +78,7 @@ class Agenda:
 
     def give_back(self, placement: Placement) -> None:
         """Put back the placement that was taken last: its gang finds no room yet."""
-        self._queues[placement.resource_id].appendleft(placement)
+        self.queues[placement.resource_id].appendleft(placement)
         if placement.job_id in self._copies:
             self._copies[placement.job_id] += 1
 
@@ -104,7 +105,7 @@ class Agenda:
         """Empty the window and return its jobs, so that they can stand in line again."""
         entries = list(self.window.values())
         self.window = {}
-        self._queues = {}
+        self.queues = {}
         return entries
 
     def work_s(self) -> float:

@@ -55,7 +55,12 @@ class Dispatch:
         """Start whatever has room: errands first, then what is planned."""
         if self.recovering:
             return
-        lanes = [lane for lane in self.pool.lanes.values() if self.pool.has_room(lane)]
+        beside, planned = bool(self.errands), self.planner.agenda.queues
+        lanes = [
+            lane
+            for lane in self.pool.lanes.values()
+            if (beside or planned.get(lane.resource.id)) and self.pool.has_room(lane)
+        ]
         lanes.sort(key=self.pool.turn)
         for lane in lanes:
             if self.errands:
