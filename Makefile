@@ -26,7 +26,7 @@ export MKL_NUM_THREADS ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: help setup demo test check unit soak bench train serve notebooks docs clean
+.PHONY: help setup demo test check unit audit soak bench train serve notebooks docs clean
 
 help:  ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,8 @@ check: $(STAMP)  ## formatting, lint, types, import contracts, lengths
 	@$(PY) -m ruff check $(SOURCES)
 	@$(PY) -m mypy $(TYPED)
 	@$(VENV)/bin/lint-imports
+	@$(PY) -m bandit -q -r dnaml -ll -b .ci/bandit.json
+	@$(PY) .ci/audit --tell
 	@$(PY) -m pytest tests/test_style.py -q -p no:cacheprovider
 
 # test_style.py has run in `check`. Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
@@ -54,6 +56,9 @@ unit: $(STAMP)
 	@$(PY) -m pytest -m serial --cov --cov-append --cov-report= $(ARGS)
 	@$(PY) -m coverage report --include='dnaml/core/*,dnaml/schedule/*' --fail-under=100
 	@$(PY) -m coverage report --omit='dnaml/core/*,dnaml/schedule/*' --fail-under=85
+
+audit: $(STAMP)  ## ask for known vulnerabilities of every package; fails when one was not asked about
+	@$(PY) .ci/audit
 
 bench: $(STAMP)  ## every benchmark; rewrites docs/benchmarks.md
 	@test -f benchmarks/__main__.py || { echo "make bench: there is no benchmarks/__main__.py in this version" >&2; exit 1; }
