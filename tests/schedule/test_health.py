@@ -5,7 +5,7 @@ import pytest
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, Cause, JobState, Usage
 from dnaml.core.events import Command, EndJob, StartAttempt, WakeAt
-from dnaml.core.resource import Resource, ResourceState
+from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Constraints
 from dnaml.engine import run
 from dnaml.execution.simulated import Fate, SimulatedBackend
@@ -316,86 +316,6 @@ def test_a_deadline_that_has_passed_is_never_placed():
     assert starts(said) == []
     ((_, reason),) = reasons(said)
     assert "the deadline is in -20 s" in reason
-
-
-def test_a_job_that_still_waits_at_its_deadline_ends_and_says_why():
-    desk = Desk(seconds={"r0": 40.0})
-    desk.up("r0")
-    desk.began(*starts(desk.submit("first")))
-    said = desk.submit(job("a", at_s=0.0, constraints=Constraints(deadline_s=30.0)))
-    assert WakeAt(at_s=30.0) in said
-    desk.after(31.0)
-    end = the_end(desk.tell(ev.Tick(at_s=desk.at_s)))
-    assert (end.job_id, end.state) == ("a", JobState.FAILED)
-    assert end.error is not None
-    assert end.error.startswith("its deadline, 30 s after it was submitted, passed before it could start")
-    assert not ends(desk.tell(ev.Tick(at_s=desk.at_s + 50.0)))
-
-
-def test_a_deadline_of_a_running_job_is_looked_at_again_when_the_attempt_is_gone():
-    desk = Desk(seconds={"r0": 10.0})
-    desk.up("r0")
-    (start,) = starts(desk.submit(job("a", at_s=0.0, constraints=Constraints(deadline_s=30.0))))
-    desk.began(start)
-    desk.after(30.0)
-    assert not ends(desk.tell(ev.Tick(at_s=desk.at_s)))
-    ended_by(desk, start, Cause.DIED, outcome=LOST)
-    assert the_end(desk.tell(ev.Tick(at_s=desk.at_s + 2.0))).state is JobState.FAILED
-
-
-def test_deadlines_are_watched_again_by_the_next_engine_and_not_those_of_jobs_before():
-    desk = Desk()
-    limited = job("a", at_s=0.0, constraints=Constraints(deadline_s=30.0))
-    for event in (
-        ev.Submitted(at_s=0.0, job=limited, computation=Computation(id="sort", kernel="sort")),
-        ev.CancelRequested(at_s=1.0, job_id="a"),
-        ev.Submitted(at_s=2.0, job=job("a", at_s=100.0, constraints=Constraints(deadline_s=30.0)),
-                     computation=Computation(id="sort", kernel="sort")),
-    ):  # fmt: skip
-        assert not [command for command in desk.controller.recover(event) if isinstance(command, WakeAt)]
-    assert WakeAt(at_s=30.0) in desk.controller.handle(ev.Resumed(at_s=20.0))
-    assert not ends(list(desk.controller.handle(ev.Tick(at_s=30.0))))
-    assert Controller(MatchingPolicy(), StatedPredictor(), LATENCY).handle(ev.Resumed(at_s=0.0)) == ()
-
-
-def refreshed(desk: Desk, name: str, *, available: bool) -> list[Command]:
-    state = ResourceState(resource_id=name, at_s=desk.at_s, available=available)
-    return desk.tell(ev.ResourceRefreshed(at_s=desk.at_s, state=state))
-
-
-def test_a_resource_that_says_it_is_not_available_takes_no_new_work_until_it_is():
-    desk = Desk()
-    desk.up("r0")
-    refreshed(desk, "r0", available=False)
-    refreshed(desk, "r0", available=False)
-    said = desk.submit("a")
-    assert starts(said) == []
-    assert any("says that it is not available" in reason for _, reason in reasons(said))
-    desk.up("r0")
-    assert starts(desk.said) == []
-    assert where(refreshed(desk, "r0", available=True)) == [("a.1", "r0")]
-
-
-def test_the_word_of_a_resource_that_is_down_waits_until_it_comes():
-    desk = Desk()
-    refreshed(desk, "r0", available=False)
-    desk.up("r1")
-    refreshed(desk, "r0", available=True)
-    assert where(desk.submit("a")) == [("a.1", "r1")]
-
-
-def test_a_resource_that_rests_and_is_away_opens_when_both_are_over():
-    desk = Desk()
-    desk.up("r0")
-    refreshed(desk, "r0", available=False)
-    for _ in range(3):
-        desk.after(1.0).down("r0")
-        desk.after(1.0).up("r0")
-    refreshed(desk, "r0", available=False)
-    refreshed(desk, "r0", available=True)
-    assert starts(desk.submit("a")) == []
-    desk.after(5000.0)
-    assert where(desk.tell(ev.Tick(at_s=desk.at_s))) == [("a.1", "r0")]
 
 
 def test_an_attempt_that_moves_after_its_deadline_is_killed_at_once():
