@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +97,7 @@ def solver_below(folders: Iterable[str]) -> Solver:
 
     All of scipy.optimize takes 0.4 s, in the middle of the work; it is imported where the extension is not found.
     """
-    extension = PathFinder.find_spec("_lsap", [str(Path(folder) / "optimize") for folder in folders])
+    extension = PathFinder.find_spec("_lsap", [f"{folder}/optimize" for folder in folders])
     if extension is None or extension.loader is None:
         from scipy.optimize import linear_sum_assignment
 
