@@ -1,17 +1,18 @@
-"""Functions rented by the call as resources: plain HTTP functions and Lithops, beside workers of this machine."""
+"""Functions rented by the call as resources: plain HTTP functions and Lithops, beside workers of this machine.
 
-from collections.abc import Mapping
+Names are found on first use, so that `plan_handler` inside a function loads no engine.
+"""
 
-from dnaml.datasets.state import StateFolder
-from dnaml.execution.local import Listener, NowS
-from dnaml.execution.serverless.backend import OpenBackend, ServerlessBackend
-from dnaml.execution.serverless.functions import HttpFunction, LithopsFunction, Retrying
-from dnaml.execution.serverless.handler import Handler, call_handler, plan_handler
-from dnaml.execution.serverless.http_calls import HttpCaller
-from dnaml.execution.serverless.invocation import Caller
-from dnaml.execution.serverless.starting import WithStarts
-from dnaml.execution.serverless.warmth import Warmth
-from dnaml.execution.settings import LocalSettings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dnaml.execution.serverless.backend import ServerlessBackend
+    from dnaml.execution.serverless.functions import HttpFunction, LithopsFunction, Retrying
+    from dnaml.execution.serverless.handler import Handler, call_handler, plan_handler
+    from dnaml.execution.serverless.opening import serverless
+    from dnaml.execution.serverless.starting import WithStarts
+    from dnaml.execution.serverless.warmth import Warmth
 
 __all__ = [
     "Handler",
@@ -25,28 +26,22 @@ __all__ = [
     "plan_handler",
     "serverless",
 ]
+_HOME = {
+    "Handler": "handler",
+    "HttpFunction": "functions",
+    "LithopsFunction": "functions",
+    "Retrying": "functions",
+    "ServerlessBackend": "backend",
+    "Warmth": "warmth",
+    "WithStarts": "starting",
+    "call_handler": "handler",
+    "plan_handler": "handler",
+    "serverless": "opening",
+}
 
 
-def serverless(
-    functions: Mapping[str, HttpFunction | LithopsFunction], local: LocalSettings | None = None
-) -> OpenBackend:
-    """Return what opens a back end that calls a function for each of these resource ids and runs the rest here.
-
-    It raises MissingExtra where a Lithops function is asked for without Lithops, InputError on a bad configuration.
-    """
-    callers = {name: _caller(name, function) for name, function in functions.items()}
-
-    def open_backend(state: StateFolder, listener: Listener, now_s: NowS) -> ServerlessBackend:
-        return ServerlessBackend(
-            state.checkpoints, state.logs, listener, now_s, callers, local if local is not None else LocalSettings()
-        )
-
-    return open_backend
-
-
-def _caller(name: str, function: HttpFunction | LithopsFunction) -> Caller:
-    if isinstance(function, HttpFunction):
-        return HttpCaller(name, function)
-    from dnaml.execution.serverless.lithops_calls import LithopsCaller
-
-    return LithopsCaller(name, function)
+def __getattr__(name: str) -> object:
+    """Find a public name on its first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

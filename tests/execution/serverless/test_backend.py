@@ -96,3 +96,31 @@ def test_what_the_call_used_and_how_it_started_is_known_afterwards(tmp_path: Pat
     assert (warmth.colds, warmth.warms) == (1, 1)
     assert 0.2 <= warmth.cold_s < 2.0
     assert warmth.warm_s < warmth.cold_s
+
+
+def test_an_address_that_does_not_answer_sends_the_job_elsewhere(tmp_path: Path):
+    function = HttpFunction(url="http://127.0.0.1:9/run", retrying=Retrying(most=0))
+    settings = EngineSettings(open_backend=serverless({"fn": function}))
+    away = dnaml.Resource(id="fn", site=Site.SERVERLESS, domain="away", price_usd_per_h=0.001)
+    here = dnaml.Resource(id="here", price_usd_per_h=100.0)
+    with dnaml.Executor([away, here], state=tmp_path, settings=settings, objective="min_cost") as pool:
+        assert pool.submit(double, 4).result(60) == 8
+
+
+def test_a_job_that_only_a_function_may_run_and_it_cannot_take_ends_with_the_limit(tmp_path: Path):
+    with provided(HANDLER) as provider, executor(tmp_path, provider, most_request_bytes=1000) as pool:
+        future = pool.submit(double, "x" * 5000)
+        with pytest.raises(DnamlError, match="over the function's limit of 1000"):
+            future.result(60)
+        assert provider.requests == []
+
+
+def test_the_start_up_time_of_a_resource_follows_what_its_next_start_takes(tmp_path: Path):
+    with provided(HANDLER, cold_s=0.5) as provider, executor(tmp_path, provider, idle_s=0.5) as pool:
+        lane = pool._engine.controller.pool.lanes
+        for _ in range(2):
+            pool.submit(naps, 0.01).result(20)
+        give_up_s = time.monotonic() + 20
+        while (lane["fn"].resource.startup_s or 0.0) < 0.4 and time.monotonic() < give_up_s:
+            time.sleep(0.05)
+        assert lane["fn"].resource.startup_s == pytest.approx(0.5, abs=0.4)

@@ -1,6 +1,8 @@
 """Handlers: stated functions only, and plans made inside a function behind a real server."""
 
 import json
+import subprocess
+import sys
 import urllib.request
 from typing import Any
 
@@ -66,3 +68,14 @@ def test_a_job_that_no_resource_can_run_is_left_out_with_a_reason():
     result = plan_handler({**PROBLEM, "jobs": [{"id": "none", "runtime_s": {}}]})["result"]
     assert result["placements"] == []
     assert "none" in result["unplaced"]
+
+
+def test_planning_inside_a_function_loads_no_engine():
+    code = (
+        "import sys; from dnaml.execution.serverless import plan_handler;"
+        f"assert 'result' in plan_handler({PROBLEM!r});"
+        "print([name for name in ('dnaml.engine', 'dnaml.execution.local', 'scipy', 'torch', 'sqlite3', 'lithops')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
