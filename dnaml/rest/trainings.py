@@ -22,6 +22,7 @@ class Trainings:
         self._lock = threading.Lock()
         self._last: dict[str, Any] | None = None
         self._process: subprocess.Popen[str] | None = None
+        self._watching: threading.Thread | None = None
 
     def last(self) -> dict[str, Any] | None:  # JSON values
         """Return how the last training stands, None where there was none."""
@@ -36,8 +37,15 @@ class Trainings:
                 return None
             self._process = self._open([*_NICE, *words, "--json", "--quiet", "--state", str(self._state)])
             self._last = {"state": "running", "name": name, "started_at_s": time.time(), "detail": ""}
-            threading.Thread(target=self._watch, args=(self._process, self._last), daemon=True).start()
-            return self._last
+            self._watching = threading.Thread(target=self._watch, args=(self._process, self._last), daemon=True)
+            self._watching.start()
+            return dict(self._last)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the last training has ended; False when time ran out."""
+        if self._watching is not None:
+            self._watching.join(timeout_s)
+        return self._watching is None or not self._watching.is_alive()
 
     def close(self) -> None:
         """End a training that still runs."""

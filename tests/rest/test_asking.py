@@ -1,5 +1,7 @@
 """Asking without running: predictions, matches, plans, computations; and that the quick way answers as the slow one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from dnaml.core.work import Computation
 from dnaml.predict.bound import bounds_s
 from dnaml.predict.placing import LivePredictor
 from dnaml.rest.supplies import Supplies
-from tests.rest.conftest import Client
+from tests.rest.conftest import Client, settings_of
 
 FIT = {"id": "fit-1", "kernel": "fit", "demand": {"fp64_flop": 1e12, "parallelism": 2.0, "memory_traffic_bytes": 1e10}}
 SPEC = {"cores": 4.0, "fp64_flop_per_s": 1e11, "sequential_bytes_per_s": 1e10}
@@ -161,3 +163,42 @@ def test_forecast_prices_models_and_metrics_answer(api: Client) -> None:
         "system_cpu_utilization",
     ):
         assert name in text, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_model_is_learned_from_a_table_and_registered(tmp_path: Path) -> None:
+    client = Client(settings_of(tmp_path))
+    try:
+        rows = ["resource_id,computation_id,runtime_s,r_cores,c_size"]
+        rows += [f"r{r},c{c},{(c + 1) / (r + 1)},{r + 1},{c + 1}" for r in range(3) for c in range(5)]
+        (client.service.rules.root / "runs.csv").write_text("\n".join(rows) + "\n")
+        started = client.post("/models/train", {"table": "runs.csv", "name": "learned", "seed": 1})
+        assert (started.status_code, started.json()["state"]) == (202, "running")
+        assert client.post("/models/train", {"table": "runs.csv", "name": "second"}).status_code == 409
+        client.service.trainings.wait(200)
+        found = client.get("/models").json()
+        assert found["training"]["state"] == "done", found
+        assert list(found["models"]) == ["learned"]
+        (client.service.rules.root / "empty.csv").write_text("a,b\n1,2\n")
+        assert client.post("/models/train", {"table": "empty.csv", "name": "third"}).status_code == 202
+        client.service.trainings.wait(100)
+        told = client.get("/models").json()["training"]
+        assert told["state"] == "failed"
+        assert "resource_id" in told["detail"]
+    finally:
+        client.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_probe_measures_this_machine_and_keeps_what_it_found(tmp_path: Path) -> None:
+    client = Client(settings_of(tmp_path))
+    try:
+        answer = client.post("/resources/here/probe")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["spec"]["fp64_flop_per_s"] > 0
+        assert client.get("/resources/here").json()["spec"] == answer.json()["spec"]
+        assert client.post("/resources/nothing/probe").status_code == 404
+    finally:
+        client.close()
