@@ -70,6 +70,8 @@ class Health:
         self._dispatch.planner.changed()
 
     def _open(self, resource_id: str) -> None:
-        if resource_id not in self._away and not self._moves.is_leaving(resource_id):
+        """Open a resource unless something else closes it; one that rested when its engine died may be gone since."""
+        is_closed = resource_id in self._away or self._moves.is_leaving(resource_id)
+        if resource_id in self._dispatch.pool.lanes and not is_closed:
             self._dispatch.pool.close(resource_id, "")
             self._dispatch.planner.changed()

@@ -88,8 +88,8 @@ class Moves:
         self._leaving.pop(resource_id, None)
 
     def _taken(self, entry: Entry) -> set[str]:
-        """Return where the job runs already, and where something moves to."""
-        taken = {attempt.placement.resource_id for attempt in entry.live.values()}
+        """Return where the job runs already or has voted, and where something moves to."""
+        taken = {each.placement.resource_id for each in entry.live.values()} | {v.resource_id for v in entry.votes}
         return taken | {move.target for move in self.handovers.open.values()} | self._dispatch.errands.awaited()
 
     # -- because it pays ---------------------------------------------------------------------------------------------

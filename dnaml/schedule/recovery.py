@@ -44,17 +44,16 @@ def note_unknown(dispatch: Dispatch, event: AttemptEnded) -> None:
 
 
 def resume(dispatch: Dispatch) -> None:
-    """Put every job that had an attempt back in line: the old engine's workers died with it."""
+    """Put every open job back in line: the old engine's workers died with it."""
     dispatch.reopenable.clear()
     for entry in list(dispatch.ledger.attempts.values()):
         for attempt_id, attempt in list(entry.live.items()):
             dispatch.pool.end(attempt.placement.resource_id, attempt_id, lost=False)
             dispatch.leave(entry, attempt_id)
-        if not entry.over:
-            if entry.stop_asked:
-                dispatch.end_job(entry, JobState.CANCELLED, None, "stopped on request")
-            else:
-                dispatch.planner.again(entry)
+        if not entry.over and entry.stop_asked:
+            dispatch.end_job(entry, JobState.CANCELLED, None, "stopped on request")
+    for entry in dispatch.ledger.open.values():  # also those of which a part or a copy waited while another ran
+        dispatch.planner.again(entry)
     for resource in dispatch.pool.resources:
         dispatch.pool.down(resource.id)
     dispatch.planner.changed()

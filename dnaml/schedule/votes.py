@@ -1,7 +1,7 @@
 """Copies that vote: a result is committed when a strict majority of the copies that were asked for agrees on it.
 
-A copy that failed votes for its failure. Each resource has one vote. Without a majority one more copy runs at a time,
-until as many again as were asked for have voted; then nobody can tell who is right.
+A copy that failed votes for its failure. Each resource has one vote, its first. Without a majority one more copy runs
+at a time, until as many again as were asked for have voted; then nobody can tell who is right.
 """
 
 from collections import Counter
@@ -32,9 +32,10 @@ def vote_of(attempt: Attempt, ended: AttemptEnded) -> Vote:
 
 def winner(votes: Sequence[Vote], replicas: int) -> Vote | None:
     """Return the first vote for what a strict majority of `replicas`, and of all that voted, agrees on."""
-    counts = Counter(vote.digest for vote in votes)
-    for vote in votes:
-        if 2 * counts[vote.digest] > max(replicas, len(votes)):
+    firsts = list({vote.resource_id: vote for vote in reversed(votes)}.values())[::-1]
+    counts = Counter(vote.digest for vote in firsts)
+    for vote in firsts:
+        if 2 * counts[vote.digest] > max(replicas, len(firsts)):
             return vote
     return None
 
