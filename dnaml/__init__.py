@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dnaml.execution.fingerprint import fingerprint
     from dnaml.logbook import autolog
     from dnaml.predict.runtime import RuntimePredictor
+    from dnaml.remote import connect
     from dnaml.repeatable import computation
     from dnaml.simulation import simulate
     from dnaml.telemetry.profile import profile_resource
@@ -33,6 +34,7 @@ _HOME = {
     "RuntimePredictor": "predict.runtime",
     "autolog": "logbook",
     "computation": "repeatable",
+    "connect": "remote",
     "fingerprint": "execution.fingerprint",
     "load_runs": "datasets.table",
     "match": "dna.space",
@@ -54,6 +56,7 @@ __all__ = [
     "RuntimePredictor",
     "autolog",
     "computation",
+    "connect",
     "fingerprint",
     "load_runs",
     "match",
