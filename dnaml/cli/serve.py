@@ -22,6 +22,28 @@ class EngineKind(Enum):
     RAY = "ray"  # the nodes of a Ray cluster
 
 
+ResourcesFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Resources in TOML (default: those of the state folder).")
+]
+RayAddress = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="The cluster of --engine ray; auto, local or an address.")
+]
+Journal = Annotated[
+    str | None, typer.Option(metavar="URL", help="A database of PostgreSQL for the journal (or $DNAML_JOURNAL).")
+]
+Standby = Annotated[
+    bool, typer.Option("--standby", help="Wait while another engine holds the state folder, then take over.")
+]
+Allow = Annotated[
+    list[str] | None, typer.Option(metavar="MODULE[:FUNCTION]", help="What clients may run; may be given again.")
+]
+Root = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Paths of clients stay below it (default: here).")]
+TokenFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The tokens (default: in the state folder).")]
+PublicName = Annotated[
+    list[str] | None, typer.Option("--name", metavar="HOST", help="A further name that clients use.")
+]
+
+
 @verb(
     app,
     example="dnaml serve --allow mypackage.train   or   dnaml serve --host 0.0.0.0 --tls-cert c.pem --tls-key k.pem",
@@ -31,35 +53,19 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8750,
     objective: Annotated[str, typer.Option(help="min_cost, min_latency or balanced.")] = "balanced",
-    resources: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Resources in TOML (default: those of the state folder).")
-    ] = None,
+    resources: ResourcesFile = None,
     cores: Annotated[int | None, typer.Option(min=1, help="So many attempts at once on this machine.")] = None,
     engine: Annotated[EngineKind, typer.Option(help="Where work runs.")] = EngineKind.LOCAL,
-    ray_address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="The cluster of --engine ray; auto, local or an address.")
-    ] = "auto",
-    journal: Annotated[
-        str | None, typer.Option(metavar="URL", help="A database of PostgreSQL for the journal (or $DNAML_JOURNAL).")
-    ] = None,
-    standby: Annotated[
-        bool, typer.Option("--standby", help="Wait while another engine holds the state folder, then take over.")
-    ] = False,
-    allow: Annotated[
-        list[str] | None, typer.Option(metavar="MODULE[:FUNCTION]", help="What clients may run; may be given again.")
-    ] = None,
+    ray_address: RayAddress = "auto",
+    journal: Journal = None,
+    standby: Standby = False,
+    allow: Allow = None,
     allow_argv: Annotated[bool, typer.Option("--allow-argv", help="Clients may run any command.")] = False,
     autolog: Annotated[bool, typer.Option("--autolog", help="Track every run and decision in MLflow.")] = False,
-    root: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Paths of clients stay below it (default: here).")
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The tokens (default: in the state folder).")
-    ] = None,
+    root: Root = None,
+    token_file: TokenFile = None,
     require_token: Annotated[bool, typer.Option("--require-token", help="Ask for a token on loopback too.")] = False,
-    public_name: Annotated[
-        list[str] | None, typer.Option("--name", metavar="HOST", help="A further name that clients use.")
-    ] = None,
+    public_name: PublicName = None,
     tls_cert: Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen beyond loopback without TLS.")] = False,

@@ -64,12 +64,15 @@ async def stream_job_events(
     def news(after: int) -> Iterable[Told]:
         return [one for one in told.get(view.id, ()) if one.number > after]
 
+    def over() -> bool:
+        return view.state in OVER and any(one.kind == "ended" for one in told.get(view.id, ()))  # the state comes first
+
     return event_stream(
         service.live.hub,
         news,
         after=number_after(last_event_id) or 0,
         heartbeat_s=service.settings.limits.heartbeat_s,
-        over=lambda: once or view.state in OVER,
+        over=lambda: once or over(),
     )
 
 
