@@ -12,6 +12,8 @@ from dnaml.core.errors import InputError, StateInUseError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dnaml.datasets.state import StateFolder
+
 app = alone()
 _LOOK_EVERY_S = 0.3
 
@@ -53,19 +55,18 @@ def _ask(state: "Path", job_id: str) -> None:
         request_cancel(state, job_id)
         return
     try:
-        _withdraw(folder.journal, job_id)
+        _withdraw(folder, job_id)
     finally:
         folder.unlock()
 
 
-def _withdraw(path: "Path", job_id: str) -> None:
-    """Write the cancellation into the journal of an engine that has ended; the next one reads it there."""
+def _withdraw(folder: "StateFolder", job_id: str) -> None:
+    """Write the cancellation into the journal of an engine that has ended, at the time of its last event."""
     from dnaml.core import events as ev
-    from dnaml.datasets.journal import SqlJournal
+    from dnaml.datasets.migrations import open_journal
 
-    journal = SqlJournal(path)
-    last_s = max((event.at_s for event in journal.replay()), default=0.0)
-    at_s = max(time.time(), last_s)
+    journal = open_journal(folder)
+    at_s = max((event.at_s for event in journal.replay()), default=0.0)
     for event in (
         ev.Resumed(at_s=at_s),  # what ran is gone with the old engine
         ev.CancelRequested(at_s=at_s, job_id=job_id, running=True),
