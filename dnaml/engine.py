@@ -276,6 +276,11 @@ class Engine:
         for path in self.state.inbox.glob("cancel-*"):
             path.unlink(missing_ok=True)
             self.post(ev.CancelRequested(at_s=self.now_s(), job_id=path.name.removeprefix("cancel-"), running=True))
+        for path in self.state.inbox.glob("migrate-*"):
+            where = path.read_text(encoding="utf-8") or None
+            path.unlink(missing_ok=True)
+            job_id = path.name.removeprefix("migrate-")
+            self.post(ev.MigrateRequested(at_s=self.now_s(), job_id=job_id, resource_id=where))
 
     def _resume(self, policy: Policy, predictor: Predictor, objective: Objective, seed: int) -> None:
         """Replay the journal, then take in what was accepted but not yet journaled."""

@@ -342,6 +342,14 @@ def request_cancel(folder: Path, job_id: str) -> None:
     (StateFolder(folder).inbox / f"cancel-{job_id}").touch()
 
 
+def request_migration(folder: Path, job_id: str, resource_id: str = "") -> None:
+    """Ask the engine that works on a state folder to move a job, to a resource if one is named."""
+    inbox = StateFolder(folder).inbox
+    fresh = inbox / f"new-migrate-{job_id}"
+    fresh.write_text(resource_id, encoding="utf-8")
+    fresh.replace(inbox / f"migrate-{job_id}")
+
+
 def _run(view: JobView, attempt: AttemptView, resource: Resource, usage: Usage) -> Run:
     failed_itself = attempt.state is AttemptState.FAILED
     resumed = any(other.checkpoints for other in view.attempts if other is not attempt)

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "queue": ("queue", "Show the jobs that have not ended, with what they wait for."),
     "logs": ("logs", "Print what a job wrote."),
     "cancel": ("cancel", "Ask that a job end without a result."),
+    "migrate": ("migrate", "Move a running job to another resource, with its newest checkpoint."),
     "explain": ("explain", "Show each candidate's time, cost and risk, and why it lost."),
     "repeat": ("repeat", "Run a recorded job again from its initial state and compare."),
     "resources": ("resources", "List, declare and remove the resources that jobs may use."),

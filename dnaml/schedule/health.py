@@ -57,7 +57,10 @@ class Health:
                 self.came(where, event.at_s)
 
     def tick(self, at_s: float) -> None:
-        """Open what has rested."""
+        """Open what has rested, and what was to be taken away and was not."""
+        for resource_id in self._moves.outlived(at_s):
+            if resource_id not in self._resting:
+                self._open(resource_id)
         for resource_id, until_s in list(self._resting.items()):
             if at_s >= until_s:
                 del self._resting[resource_id]

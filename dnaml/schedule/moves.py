@@ -14,6 +14,7 @@ from dnaml.schedule.saving import saves
 
 _MOST_JUDGED = 16  # moves weighed at one tick
 _LEAST_LEFT_S = 2.0  # work that ends sooner is not moved for a better offer
+_OUTLIVED_S = 60.0  # so long after it should be gone a resource is still here: its notice was not meant
 
 
 class Moves:
@@ -56,6 +57,7 @@ class Moves:
         if lane is None:
             return
         self._leaving[resource_id] = gone_at_s
+        self._dispatch.wake_at(gone_at_s + _OUTLIVED_S)
         self._dispatch.pool.close(resource_id, f"{resource_id} will be gone soon: {reason}")
         self._planner.changed()
         for attempt_id in list(lane.running):
@@ -77,6 +79,13 @@ class Moves:
     def is_leaving(self, resource_id: str) -> bool:
         """Say whether a resource is about to be taken away."""
         return resource_id in self._leaving
+
+    def outlived(self, at_s: float) -> list[str]:
+        """Return the resources that are still here long after they should have been gone, and forget their notices."""
+        still = [name for name, gone_at_s in self._leaving.items() if at_s >= gone_at_s + _OUTLIVED_S]
+        for name in still:
+            del self._leaving[name]
+        return still
 
     def came(self, resource_id: str, at_s: float) -> None:
         """Note that a resource came: a notice that it outlived is over."""

@@ -44,3 +44,26 @@ def test_a_resource_that_rests_and_is_away_opens_when_both_are_over():
     assert starts(desk.submit("a")) == []
     desk.after(5000.0)
     assert where(desk.tell(ev.Tick(at_s=desk.at_s))) == [("a.1", "r0")]
+
+
+def test_a_notice_that_never_comes_true_ends_a_minute_later():
+    desk = Desk()
+    desk.up("r0")
+    said = desk.tell(ev.InterruptionNotice(at_s=0.0, resource_id="r0", gone_at_s=30.0, reason="spot"))
+    assert ev.WakeAt(at_s=90.0) in said
+    assert starts(desk.submit("a")) == []
+    assert starts(desk.after(80.0).tell(ev.Tick(at_s=80.0))) == []
+    assert where(desk.after(10.0).tell(ev.Tick(at_s=90.0))) == [("a.1", "r0")]
+
+
+def test_a_resource_that_rests_stays_closed_when_its_notice_ends():
+    desk = Desk()
+    for _ in range(3):
+        desk.after(1.0).up("r0")
+        desk.after(1.0).down("r0")
+    desk.up("r0")
+    desk.tell(ev.InterruptionNotice(at_s=desk.at_s, resource_id="r0", gone_at_s=desk.at_s, reason="spot"))
+    desk.after(61.0)
+    assert desk.controller.pool.lanes["r0"].closed
+    desk.tell(ev.Tick(at_s=desk.at_s))
+    assert desk.controller.pool.lanes["r0"].closed

@@ -1,0 +1,62 @@
+"""`dnaml migrate ID`: asks the engine that runs to move a job elsewhere, with its newest checkpoint."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnaml.cli.screen import Screen
+from dnaml.cli.verbs import JobId, alone, verb
+from dnaml.core.errors import InputError, NotFoundError, StateInUseError
+
+if TYPE_CHECKING:
+    from dnaml.history import JobView
+
+app = alone()
+_LOOK_EVERY_S = 0.3
+
+
+@verb(app, example="dnaml migrate 3f2a --to gpu1")
+def migrate(
+    screen: Screen,
+    job_id: JobId,
+    to: Annotated[str, typer.Option(metavar="RESOURCE", help="Where to (default: wherever it does best).")] = "",
+    wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds until it runs elsewhere.")] = 30.0,
+) -> int:
+    """Move a running job; it goes on where it is until its new place confirms. Exit code 1 if it has not moved."""
+    from dnaml.cli.job_rows import OVER, history_now
+    from dnaml.datasets.state import StateFolder
+    from dnaml.history import request_migration
+
+    view = history_now(screen.state).job(job_id)
+    if view.state in OVER:
+        raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
+    if view.last is None:
+        raise InputError(f"job {view.id}: waits to start, there is nothing to move")
+    known = history_now(screen.state).resources
+    if to and to not in known:
+        raise NotFoundError(f"no resource {to!r}; there are {', '.join(sorted(known)) or 'none'}")
+    folder = StateFolder(screen.state)
+    try:
+        folder.lock()
+    except StateInUseError:
+        pass
+    else:
+        folder.unlock()
+        raise InputError(f"job {view.id}: no engine works on {screen.state}; 'dnaml submit --resume' starts one")
+    source = view.last.placement.resource_id
+    request_migration(screen.state, view.id, to)
+    until_s = time.monotonic() + wait
+    with screen.working(f"waiting until {view.id} runs elsewhere"):
+        while view.state not in OVER and _where(view) == source and time.monotonic() < until_s:
+            time.sleep(_LOOK_EVERY_S)
+            view = history_now(screen.state).job(view.id)
+    moved = _where(view) != source
+    line = f"{view.id} runs on {_where(view)}" if moved else f"{view.id} is {view.state.value} on {source}"
+    screen.answer({"id": view.id, "from": source, "resource_id": _where(view), "moved": moved}, line)
+    return 0 if moved else 1
+
+
+def _where(view: "JobView") -> str:
+    """Return where the newest attempt of a job is."""
+    return view.last.placement.resource_id if view.last is not None else ""
