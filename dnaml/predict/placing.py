@@ -181,8 +181,10 @@ class LivePredictor:
             prior = prior.extended(self._traits(self.history.traits[len(prior.shift) :]))
             posterior = self._posteriors[name] = Posterior(prior=prior, cells=runs.arrays)
         if kept.fresh:
-            prior = posterior.prior.extended(self._traits(kept.fresh))
-            posterior = Posterior(prior=prior, cells=posterior.cells)
+            if name not in kept.posteriors:
+                prior = posterior.prior.extended(self._traits(kept.fresh))
+                kept.posteriors[name] = Posterior(prior=prior, cells=posterior.cells)
+            posterior = kept.posteriors[name]
         item = computation.id if computation.id in runs.items else None
         points = runs.points(bucket, item, kept.codes)
         mean, sd = posterior.at(points)
@@ -223,8 +225,10 @@ class LivePredictor:
 
     def _guess(self, kept: KeptAnswers, computation: Computation) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd [R] of ln T for a kernel that never ran."""
-        prior = self.prior or self._start(self.history)
-        prior = prior.extended([*self.history.traits[len(prior.shift) :], *kept.fresh])
+        prior = kept.prior
+        if prior is None:
+            prior = self.prior or self._start(self.history)
+            prior = kept.prior = prior.extended([*self.history.traits[len(prior.shift) :], *kept.fresh])
         bound = bounds_s(computation.demand, [r.spec for r in kept.resources])
         known = np.isfinite(bound)
         mean = np.where(

@@ -12,6 +12,7 @@ from dnaml.predict.bound import traits
 from dnaml.predict.cost import Tariffs, Traffic, moved_bytes
 from dnaml.predict.history import History
 from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard
+from dnaml.predict.pooled import Posterior, Prior
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,6 +36,10 @@ class KeptAnswers:
         self.depends_on_data = self.tariffs.depends_on_data
         self.hazard = hazard.rates_per_h(resources)
         self.hazard.setflags(write=False)
+        self.prior: Prior | None = None
+        """over these resources too, those that never ran included"""
+        self.posteriors: dict[str, Posterior] = {}
+        """by kernel, the same"""
         self.clear()
 
     def clear(self) -> None:
