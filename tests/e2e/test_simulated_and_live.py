@@ -1,5 +1,6 @@
 """One small trace under the same policy object, in the simulator and for real on local resources that differ."""
 
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -86,7 +87,12 @@ def test_the_same_policy_reaches_the_same_makespan_in_the_simulator_and_for_real
     ]
     with Executor(a_pool(), state=tmp_path, cores=CORES, settings=EngineSettings(controller=settings)) as executor:
         told = measured(executor)
-        live = compare.run_batch(executor, batch, label="live", policy=POLICY, predictor=told, objective=objective)
+        live_s = statistics.median(
+            compare.run_batch(
+                executor, batch, label="live", policy=POLICY, predictor=told, objective=objective
+            ).makespan_s
+            for _ in range(3)  # the machine's own noise: one slow run of a batch says nothing
+        )
         truth = TablePredictor.from_runs(History.read(executor.state).runs())
     simulated_s = simulated_makespan_s(batch, a_pool(), told, truth, objective, settings)
-    assert live.makespan_s == pytest.approx(simulated_s, rel=0.15)
+    assert live_s == pytest.approx(simulated_s, rel=0.15)
