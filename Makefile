@@ -52,8 +52,8 @@ check: $(STAMP)  ## formatting, lint, types, import contracts, lengths
 # test_style.py has run in `check`. Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
 unit: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial" --ignore tests/test_style.py --cov --cov-report= $(ARGS)
-	@$(PY) -m pytest -m serial --cov --cov-append --cov-report= $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial and not soak" --ignore tests/test_style.py --cov --cov-report= $(ARGS)
+	@$(PY) -m pytest -m "serial and not soak" --cov --cov-append --cov-report= $(ARGS)
 	@$(PY) -m coverage report --include='dnaml/core/*,dnaml/schedule/*' --fail-under=100
 	@$(PY) -m coverage report --omit='dnaml/core/*,dnaml/schedule/*' --fail-under=85
 
@@ -67,6 +67,7 @@ bench: $(STAMP)  ## every benchmark; rewrites docs/benchmarks.md
 soak: $(STAMP)  ## the long tests that do not fit into make test
 	@test -d tests/soak || { echo "make soak: there is no tests/soak in this version" >&2; exit 1; }
 	@$(PY) -m pytest tests/soak --timeout=0 $(ARGS)
+	@$(PY) -m pytest tests -m soak --timeout=600 $(ARGS)
 
 train: $(STAMP)  ## train the shipped model again, on the shipped telemetry
 	@$(PY) -m training.train --config training/configs/dnaml-small.toml $(ARGS)

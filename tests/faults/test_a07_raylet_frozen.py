@@ -8,6 +8,8 @@ pytest.importorskip("ray")
 
 from benchmarks.faults import a07_raylet_frozen as fault
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.ray
 @pytest.mark.serial

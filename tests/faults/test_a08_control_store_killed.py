@@ -8,6 +8,8 @@ pytest.importorskip("ray")
 
 from benchmarks.faults import a08_control_store_killed as fault
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.ray
 @pytest.mark.serial

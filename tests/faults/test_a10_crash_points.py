@@ -8,6 +8,8 @@ from benchmarks.faults.a10_crash_points import crashed_at
 from benchmarks.faults.history import counted
 from dnaml.execution.crashpoints import CrashPoint
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.parametrize("point", CrashPoint, ids=lambda point: point.value)
 def test_a_crash_at_any_named_step_loses_and_doubles_nothing(tmp_path: Path, point: CrashPoint) -> None:

@@ -8,6 +8,8 @@ from benchmarks.faults import a15_fork_bomb
 from benchmarks.faults.outcome import Tier
 from tests.faults.judged import judged
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.serial
 def test_bombs_are_contained(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.faults.b05_slow_flush import measure
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.serial
 def test_submissions_share_slow_flushes(tmp_path: Path) -> None:

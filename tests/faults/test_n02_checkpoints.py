@@ -8,6 +8,8 @@ from benchmarks.faults import n02_checkpoints
 from benchmarks.faults.outcome import Tier
 from tests.faults.judged import judged
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.serial
 def test_checkpoints_are_cheap_and_bound_what_is_redone(tmp_path: Path) -> None:

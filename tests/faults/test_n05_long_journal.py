@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.faults.n05_long_journal import measure
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.serial
 def test_a_restart_on_a_long_journal_is_soon_ready(tmp_path: Path) -> None:
