@@ -1,6 +1,7 @@
 """What one fault's injection showed: how soon it was noticed, what was redone, what was lost or done twice."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -74,7 +75,7 @@ class Outcome:
             "redone_s": _spread(self.redone_s),
             "lost": self.lost,
             "duplicated": self.duplicated,
-            "figures": {figure.name: figure.value for figure in self.figures},
+            "figures": {figure.name: _finite(figure.value) for figure in self.figures},
             **({"skipped": self.skipped} if self.skipped else {}),
             **self.extra,
             "verdict": "skipped" if self.skipped else ("pass" if self.passes else "fail"),
@@ -90,7 +91,14 @@ def percentile(values: tuple[float, ...], share: float) -> float | None:
     return float(np.quantile(values, share)) if values else None
 
 
+def _finite(value: float | None) -> float | None:
+    """Return a figure that JSON can hold: what never came is None."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _spread(values: tuple[float, ...]) -> dict[str, float] | None:
     if not values:
         return None
-    return {"p50": float(np.median(values)), "p99": float(np.quantile(values, 0.99)), "max": max(values)}
+    known = [value for value in values if math.isfinite(value)] or [math.nan]
+    spread = {"p50": float(np.median(known)), "p99": float(np.quantile(known, 0.99)), "max": max(known)}
+    return {name: value for name, value in spread.items() if math.isfinite(value)}

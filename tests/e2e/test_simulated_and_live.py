@@ -91,7 +91,7 @@ def test_the_same_policy_reaches_the_same_makespan_in_the_simulator_and_for_real
             compare.run_batch(
                 executor, batch, label="live", policy=POLICY, predictor=told, objective=objective
             ).makespan_s
-            for _ in range(3)  # the machine's own noise: one slow run of a batch says nothing
+            for _ in range(5)  # the machine's own noise: one slow run of a batch says nothing
         )
         truth = TablePredictor.from_runs(History.read(executor.state).runs())
     simulated_s = simulated_makespan_s(batch, a_pool(), told, truth, objective, settings)

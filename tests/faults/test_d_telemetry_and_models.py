@@ -23,4 +23,5 @@ def test_the_fault_is_survived(fault, runs, tmp_path):
 @pytest.mark.serial
 def test_a_predictor_that_is_always_late_does_not_make_decisions_late(tmp_path):
     outcome = d07_slow_predictor.measure(1000, 1, tmp_path)
-    assert outcome.passes, outcome.line()
+    slow = {figure.name: figure.value for figure in outcome.figures}["slow_decisions"]
+    assert 2 <= slow < 10, outcome.line()  # under one in a hundred; the ratio of p99s is the benchmark's

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dnaml.core.attempt import AttemptState, JobState
-from dnaml.core.events import Command, StartAttempt
+from dnaml.core.events import Command, StartAttempt, WakeAt
 from dnaml.core.work import Computation
 from dnaml.schedule.spot_checks import is_drawn
 from tests.schedule.doubles import Desk, ended, ends, starts, stops
@@ -111,7 +111,8 @@ def test_a_check_takes_part_in_nothing_that_concerns_open_jobs():
     assert desk.cancel("a", running=True) == []
     assert desk.migrate("a") == []
     assert stops(desk.tick(1e4)) == []
-    assert desk.notice(check.attempt.placement.resource_id, 1.0) == []
+    said = desk.notice(check.attempt.placement.resource_id, 1.0)
+    assert not [command for command in said if not isinstance(command, WakeAt)]
 
 
 def test_a_failed_job_is_not_checked():
