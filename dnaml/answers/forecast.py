@@ -7,7 +7,7 @@ ends are wider than independent runtimes would give. Only slots are counted, not
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,20 @@ class Forecast:
     start_in_s: tuple[float, ...]
     end_in_s: tuple[float, ...]
     reason: str
+
+    def row(self, view: "JobView") -> dict[str, Any]:  # JSON values
+        """Return the forecast beside the job it is of, as the command line and the service tell it."""
+        return {
+            "id": self.job_id,
+            "name": view.job.name or view.computation.kernel,
+            "state": view.state.value,
+            "resource_id": self.resource_id,
+            "start_in_s": max(0.0, self.start_in_s[1]),
+            "end_in_s_p10": self.end_in_s[0],
+            "end_in_s": self.end_in_s[1],
+            "end_in_s_p90": self.end_in_s[2],
+            "why": self.reason,
+        }
 
 
 def forecast(history: "History", predictor: Predictor, at_s: float) -> list[Forecast]:

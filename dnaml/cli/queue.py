@@ -1,7 +1,6 @@
 """`dnaml queue`: the jobs that have not ended, when each is expected to start and end, and what it waits for."""
 
 import time
-from typing import Any
 
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
@@ -21,22 +20,7 @@ def queue(screen: Screen) -> None:
     from dnaml.cli.outlook import predictor_of
 
     history = history_now(screen.state)
-    rows: list[dict[str, Any]] = []  # JSON values
-    for one in forecast(history, predictor_of(screen.state), time.time()):
-        view = history.jobs[one.job_id]
-        rows.append(
-            {
-                "id": one.job_id,
-                "name": view.job.name or view.computation.kernel,
-                "state": view.state.value,
-                "resource_id": one.resource_id,
-                "start_in_s": max(0.0, one.start_in_s[1]),
-                "end_in_s_p10": one.end_in_s[0],
-                "end_in_s": one.end_in_s[1],
-                "end_in_s_p90": one.end_in_s[2],
-                "why": one.reason,
-            }
-        )
+    rows = [one.row(history.jobs[one.job_id]) for one in forecast(history, predictor_of(screen.state), time.time())]
     pid = engine_pid(screen.state)
     columns = ("id", "name", "state", "resource", ">starts in", ">ends in", ">p10", ">p90", "why")
     shown = [

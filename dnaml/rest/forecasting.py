@@ -25,22 +25,7 @@ def forecast_of(service: Service, tenant: str, limit: int) -> tuple[int, list[di
     can_run = [one for one in service.pool() if one.site is Site.LOCAL and service.can_run_on(one.id)]
     can_run.sort(key=lambda one: one.id not in busy)
     seen.resources = {one.id: one for one in can_run[:MOST_RESOURCES]}
-    rows = []
-    for one in forecast(seen, service.oracle.learned(), service.engine.now_s()):
-        view = seen.jobs[one.job_id]
-        rows.append(
-            {
-                "id": one.job_id,
-                "name": view.job.name or view.computation.kernel,
-                "state": view.state.value,
-                "resource_id": one.resource_id,
-                "start_in_s": max(0.0, one.start_in_s[1]),
-                "end_in_s_p10": one.end_in_s[0],
-                "end_in_s": one.end_in_s[1],
-                "end_in_s_p90": one.end_in_s[2],
-                "why": one.reason,
-            }
-        )
+    rows = [one.row(seen.jobs[one.job_id]) for one in forecast(seen, service.oracle.learned(), service.engine.now_s())]
     return jobs.open, rows
 
 
