@@ -153,7 +153,7 @@ class Engine:
             raise
         self._thread = threading.Thread(target=self._loop, name="dnaml-engine", daemon=True)
         self._thread.start()
-        self._watch = _watch(self.state, self.backend, settings.sample_every_s)
+        self._watch = _watch(self.state, self.backend, settings.sample_every_s, self._clock.now_s)
         pool = self.controller.pool
         self._refresher = Refresher(
             lambda: pool.resources,
@@ -371,11 +371,11 @@ class _Outlet:
         self._engine.explained(command)
 
 
-def _watch(state: StateFolder, backend: LiveBackend, every_s: float) -> Watch | None:
+def _watch(state: StateFolder, backend: LiveBackend, every_s: float, now_s: NowS) -> Watch | None:
     """Start sampling beside the engine; without a store it goes on without telemetry, and says so."""
     try:
         here = backend.pids if isinstance(backend, LocalBackend) else dict  # processes elsewhere are watched there
-        return Watch(state.root, here, period_s=every_s).start()
+        return Watch(state.root, here, period_s=every_s, clock=now_s).start()
     except StateFolderError as error:
         _log.warning("no telemetry is kept: %s", error)
         return None

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.calls import steps
-from benchmarks.faults.local_case import executor_on, resources, seen, until
+from benchmarks.faults.local_case import executor_on, misplaced, resources, samples, seen, until
 from benchmarks.faults.outcome import Bar, Outcome, Tier
 from benchmarks.faults.wall_clock import NO_COMPILER, WallClock
 from benchmarks.faults.witness import Witness
@@ -47,6 +47,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
             Bar(name="deadlines_moved", value=float(_ends_without_result(told)), unit="", bar=0.0),
             Bar(name="negative_durations", value=float(sum(value < 0 for value in durations_s)), unit="", bar=0.0),
             Bar(name="longest_duration", value=max(durations_s), unit="s", bar=120.0),
+            Bar(name="misordered_rows", value=float(misplaced(told, samples(folder))), unit="rows", bar=0.0),
             Bar(name="jumps_not_seen", value=float(sum(abs(jump) < 5 * _DAY_S for jump in jumps)), unit="", bar=0.0),
         ),
     )
@@ -67,7 +68,7 @@ def _ends_without_result(told: Witness) -> int:
 def play(folder: Path, runs: int) -> list[float]:
     """Run jobs while the clock jumps; return by how much this process saw it jump each time."""
     clock, jumps = WallClock(folder), []
-    with executor_on(folder, resources(2)) as executor:
+    with executor_on(folder, resources(2), sample_every_s=0.05) as executor:
         executor.submit(steps, 2, 0.01, str(folder / "note-warm")).result(60)
         timed = executor.options(constraints=Constraints(deadline_s=_DEADLINE_S))
         for number in range(runs):

@@ -1,19 +1,23 @@
 """What the faults of local workers share: an executor on small resources, whoever runs what, and waiting for it."""
 
+import math
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.faults.witness import Witness, witness
 from dnaml.client import Executor
 from dnaml.core.resource import Resource
+from dnaml.core.types import Sample
 from dnaml.engine import EngineSettings
 from dnaml.execution.local import LocalSettings
 from dnaml.schedule.settings import ControllerSettings
 
 PATIENCE_S = 120.0
+_ROUND_S = 2.0  # a row of a round that began while its attempt still ran
 T = TypeVar("T")
 
 
@@ -33,12 +37,35 @@ def executor_on(
     local: LocalSettings | None = None,
     controller: ControllerSettings | None = None,
     cores: int | None = None,
+    sample_every_s: float = 1.0,
 ) -> Iterator[Executor]:
     """Open an executor with its state below a folder; `cores` defaults to one for each slot."""
-    settings = EngineSettings(local=local or LocalSettings(), controller=controller or ControllerSettings())
+    settings = EngineSettings(
+        local=local or LocalSettings(), controller=controller or ControllerSettings(), sample_every_s=sample_every_s
+    )
     cores = cores or sum(resource.slots for resource in pool)
     with Executor(pool, state=folder / "state", settings=settings, cores=cores) as executor:
         yield executor
+
+
+def samples(folder: Path) -> list[Sample]:
+    """Return the telemetry of attempts that an executor from above kept, in the order in which it was received."""
+    with closing(sqlite3.connect(folder / "state" / "samples.sqlite")) as store:
+        query = "SELECT resource_id, attempt_id, at_s FROM samples WHERE attempt_id IS NOT NULL ORDER BY rowid"
+        return [Sample(resource_id=r, attempt_id=a, at_s=s, metrics={}) for r, a, s in store.execute(query)]
+
+
+def misplaced(told: Witness, rows: list[Sample]) -> int:
+    """Return how many rows of telemetry lie before the row received before them, or outside of their attempt."""
+    begun = {event.attempt_id: event.at_s for event in told.started}
+    over = {event.attempt_id: event.at_s for event in told.ended}
+    wrong, latest = 0, dict[str, float]()
+    for row in rows:
+        name = row.attempt_id or ""
+        inside = begun.get(name, math.inf) <= row.at_s <= over.get(name, math.inf) + _ROUND_S
+        wrong += not inside or row.at_s < latest.get(name, 0.0)
+        latest[name] = row.at_s
+    return wrong
 
 
 def seen(folder: Path) -> Witness:

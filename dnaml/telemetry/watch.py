@@ -5,6 +5,7 @@ their `Usage`. Workers live longer than attempts: an attempt's counters begin at
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -50,13 +51,21 @@ class AttemptCollector:
 class Watch:
     """Keeps telemetry of a running engine in `samples.sqlite` of its state folder, one round each `period_s`."""
 
-    def __init__(self, folder: Path, running: Running, *, host_id: str = "local", period_s: float = 1.0) -> None:
-        """Open the store; raises StateFolderError if that cannot be done."""
+    def __init__(
+        self,
+        folder: Path,
+        running: Running,
+        *,
+        host_id: str = "local",
+        period_s: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the store; raises StateFolderError if that cannot be done. `clock` is that of whoever receives rows."""
         self._store = SampleStore(folder / "samples.sqlite")
         self._running = running
         self._seen: frozenset[str] = frozenset()
         self._followed: dict[str, tuple[int, AttemptCollector]] = {}
-        self._sampler = Sampler(self._store, period_s=period_s, before_round=self._follow)
+        self._sampler = Sampler(self._store, period_s=period_s, clock=clock, before_round=self._follow)
         self._sampler.add(Source(resource_id=host_id, attempt_id=None, collector=HostCollector()))
         self._sampler.add(Source(resource_id=host_id, attempt_id=None, collector=NvmlCollector()))
 

@@ -81,3 +81,9 @@ def test_the_thread_runs_until_it_is_stopped(tmp_path, servant):
 
 def test_rows_that_cannot_be_are_counted(tmp_path, watch):
     assert watch.refused() == {}
+
+
+def test_rows_carry_the_time_of_the_clock_that_the_engine_goes_by(tmp_path):
+    with Watch(tmp_path, dict, period_s=60.0, clock=lambda: 1234.5) as watch:
+        watch.poll()
+    assert {row.at_s for row in rows(tmp_path, resource_id="local")} == {1234.5}
