@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from dnaml.cli import amounts
+from dnaml.answers import amounts
 
 
 def test_the_examples_of_the_module_hold():

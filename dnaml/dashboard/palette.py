@@ -1,0 +1,68 @@
+"""Colours that everybody can tell apart, on light and on dark, and the chart settings that all charts share.
+
+Text, axes and grid take the colours of the page through CSS variables, so charts are drawn as SVG and follow the theme
+without being drawn again. The hues are those of Okabe and Ito (2008), which hold for the common colour blindnesses.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dnaml.core.attempt import JobState
+
+Option = dict[str, Any]
+"""an ECharts option: JSON values. Text of users goes into values only, never into keys, and tooltips are templates"""
+
+BLUE, ORANGE, GREEN, RED = "#0b84c6", "#d98a00", "#009e73", "#d55e00"
+PINK, SKY, YELLOW, GRAY = "#cc79a7", "#56b4e9", "#c9b400", "#8a94a3"
+SERIES = (BLUE, ORANGE, GREEN, PINK, RED, SKY, YELLOW, GRAY)
+"""colours of series, in this order"""
+
+INK, MUTED, LINE, PANEL = "var(--ink)", "var(--muted)", "var(--line)", "var(--panel)"
+
+HEAT = ("#00224e", "#2c4770", "#575d6d", "#7d7c78", "#a69d75", "#d3c164", "#fee838")
+"""cividis (Nunez and others, 2018): rises evenly in lightness, the same to every eye"""
+
+OF_STATE: Mapping[JobState, str] = {
+    JobState.PENDING: GRAY,
+    JobState.RUNNING: BLUE,
+    JobState.RECOVERING: ORANGE,
+    JobState.SUCCEEDED: GREEN,
+    JobState.FAILED: RED,
+    JobState.CANCELLED: PINK,
+}
+
+_SMALL = {"color": MUTED, "fontSize": 12, "fontFamily": "inherit"}
+
+
+def axis(kind: str, name: str = "", **more: Any) -> Option:
+    """Return an axis of a kind (value, log, time, category); a name is written where the axis ends."""
+    return {
+        "type": kind,
+        "name": name,
+        "nameTextStyle": _SMALL,
+        "axisLabel": {**_SMALL, "hideOverlap": True},
+        "axisLine": {"lineStyle": {"color": LINE}},
+        "axisTick": {"lineStyle": {"color": LINE}},
+        "splitLine": {"show": kind != "category", "lineStyle": {"color": LINE}},
+        **more,
+    }
+
+
+def chart(series: Sequence[Option], **more: Any) -> Option:
+    """Return an option with series and whatever else, and the settings that all charts share."""
+    base: Option = {
+        "animation": False,
+        "backgroundColor": "transparent",
+        "color": list(SERIES),
+        "textStyle": {"fontFamily": "inherit", "color": INK},
+        "grid": {"left": 8, "right": 16, "top": 28, "bottom": 8, "containLabel": True},
+        "tooltip": {
+            "confine": True,
+            "backgroundColor": PANEL,
+            "borderColor": LINE,
+            "textStyle": {"color": INK, "fontSize": 12},
+        },
+        "legend": {"textStyle": _SMALL, "icon": "roundRect", "itemWidth": 10, "itemHeight": 10, "top": 0},
+        "series": list(series),
+    }
+    return base | more

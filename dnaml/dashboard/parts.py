@@ -1,0 +1,236 @@
+"""What pages are made of: panels, charts, tables, tiles, empty states, and `live`, which keeps them up to date.
+
+Every function draws into the current NiceGUI container. Whatever is shown again unchanged is not sent again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from dnaml.core.errors import DnamlError
+from dnaml.dashboard.palette import Option
+from dnaml.dashboard.reads import AccessEnded
+from dnaml.dashboard.tables import Column, Row, told
+
+LOGIN = "/ui/login"
+EVERY_S = 2.0
+_log = logging.getLogger(__name__)
+_feeds: ContextVar[list["Feed"]] = ContextVar("dnaml_dashboard_feeds")
+# Elements of NiceGUI are Any: its types are not needed to draw, and importing it is left to whoever draws.
+
+
+class Feed:
+    """Reads in a thread and draws in the event loop, now and every so many seconds."""
+
+    def __init__(self, read: Callable[[], Any], draw: Callable[[Any], None], every_s: float | None) -> None:
+        from nicegui import ui
+
+        self._read, self._draw = read, draw
+        self._busy = False
+        with ui.element("div").classes("feed") as self._place:
+            self._waits = ui.label("Reading …").classes("waits")
+        self._trouble: Any = None
+        self._started = False
+        if every_s is not None:
+            ui.timer(every_s, self.fill, immediate=False)
+
+    async def fill(self) -> None:
+        """Read once and draw what was read; while one reading is under way, the next is left out."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(None, self._read)
+            self._show(found)
+        except AccessEnded:
+            self._leave()
+        except DnamlError as error:
+            self._tell(str(error))
+        finally:
+            self._busy = False
+
+    def _show(self, found: Any) -> None:
+        if self._place.is_deleted:
+            return
+        with self._place:
+            if not self._started:
+                self._started = True
+                self._waits.delete()
+            if self._trouble is not None:
+                self._trouble.delete()
+                self._trouble = None
+            self._draw(found)
+
+    def _tell(self, words: str) -> None:
+        from nicegui import ui
+
+        if self._trouble is None and not self._place.is_deleted:
+            with self._place:
+                self._trouble = ui.label().classes("trouble").props("role=alert")
+            if not self._started:
+                self._waits.set_visibility(False)
+        if self._trouble is not None:
+            self._trouble.text = words
+
+    def _leave(self) -> None:
+        if not self._place.is_deleted:
+            self._place.client.open(f"{LOGIN}?ended=1")
+
+
+def live(read: Callable[[], Any], draw: Callable[[Any], None], every_s: float | None = EVERY_S) -> Feed:
+    """Keep a part of the page up to date: `draw(read())` here, first before the page is sent where that is quick.
+
+    `read` runs in a thread; `draw` builds what is missing the first time it is called, and later changes it. An error
+    of ours is shown in its place; the end of the token leads to the login.
+    """
+    feed = Feed(read, draw, every_s)
+    _feeds.get().append(feed)
+    return feed
+
+
+@contextmanager
+def gathering() -> Iterator[list[Feed]]:
+    """Collect the feeds that a page opens."""
+    feeds: list[Feed] = []
+    token = _feeds.set(feeds)
+    try:
+        yield feeds
+    finally:
+        _feeds.reset(token)
+
+
+async def first(feeds: Sequence[Feed], patience_s: float) -> None:
+    """Fill all feeds; those not done when patience ends go on in the background."""
+    if feeds:
+        tasks = [asyncio.ensure_future(feed.fill()) for feed in feeds]
+        _running.update(tasks)
+        for task in tasks:
+            task.add_done_callback(_ended)
+        await asyncio.wait(tasks, timeout=patience_s)
+
+
+_running: set["asyncio.Future[None]"] = set()
+
+
+def _ended(task: "asyncio.Future[None]") -> None:
+    _running.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("a part of a page could not be drawn", exc_info=task.exception())
+
+
+# -- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def panel(title: str, about: str = "") -> Generator[None]:
+    """Frame what is drawn inside, with a heading and a sentence."""
+    from nicegui import ui
+
+    with ui.element("section").classes("panel"):
+        text("h2", title)
+        if about:
+            text("p", about, "about")
+        yield
+
+
+class Chart:
+    """A chart that takes a new option at any time; `described` says in words what it shows."""
+
+    def __init__(self, described: str, height: str = "20rem") -> None:
+        from nicegui import ui
+
+        self._shown: Option | None = None
+        self.element: Any = ui.echart({"series": []}, renderer="svg").classes("chart").style(f"height: {height}")
+        self.element.props["role"], self.element.props["aria-label"] = "img", described
+
+    def show(self, option: Option, height: str = "") -> None:
+        """Draw an option, unless it is the one that is shown."""
+        if height:
+            self.element.style(f"height: {height}")
+        if option != self._shown:
+            self._shown = option
+            self.element.options.clear()
+            self.element.options.update(option)
+            self.element.update()
+
+
+class Table:
+    """A table that takes new rows at any time."""
+
+    def __init__(self, columns: Sequence[Column], described: str) -> None:
+        self._shown: list[dict[str, Any]] = []
+        self.element: Any = _rows_table()()
+        self.element.props["columns"] = [asdict(one) for one in columns]
+        self.element.props["rows"], self.element.props["described"] = [], described
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show rows, unless they are the ones that are shown."""
+        wanted = told(rows)
+        if wanted != self._shown:
+            self._shown = wanted
+            self.element.props["rows"] = wanted
+            self.element.update()
+
+
+class Tiles:
+    """A row of figures with their names."""
+
+    def __init__(self) -> None:
+        from nicegui import ui
+
+        self._place: Any = ui.element("dl").classes("tiles")
+        self._labels: dict[str, Any] = {}
+
+    def show(self, figures: Mapping[str, str]) -> None:
+        """Show figures by their names; names must stay the same."""
+        for name, figure in figures.items():
+            if name not in self._labels:
+                self._labels[name] = self._tile(name)
+            if self._labels[name].text != figure:
+                self._labels[name].text = figure
+
+    def _tile(self, name: str) -> Any:
+        from nicegui import ui
+
+        with self._place, ui.element("div").classes("tile"):
+            text("dt", name)
+            return text("dd", "")
+
+
+def empty(title: str, words: str, command: str = "") -> Any:
+    """Say that there is nothing yet and what to type to change that; return the element."""
+    from nicegui import ui
+
+    with ui.element("div").classes("empty") as place:
+        text("strong", title)
+        text("p", words)
+        if command:
+            text("pre", command).props("tabindex=0")
+    return place
+
+
+def caption(words: str) -> Any:
+    """Say something in small below a chart or table; return the element, whose `text` can be set."""
+    return text("p", words, "note")
+
+
+def text(tag: str, words: str, classes: str = "") -> Any:
+    """Write words in an element of a tag; return it, whose `text` can be set."""
+    from nicegui.elements.mixins.text_element import TextElement
+
+    return TextElement(text=words, tag=tag).classes(classes)
+
+
+@cache
+def _rows_table() -> Any:
+    from nicegui.element import Element
+
+    class RowsTable(Element, component="rows_table.js"):
+        """The element behind `Table`."""
+
+    return RowsTable
