@@ -136,6 +136,8 @@ class Gateway:
         self._reasons: dict[str, str] = {}
         self._told: tuple[Any, ...] = ()
         self._own = False
+        self._telling = threading.Lock()
+        self._lost = threading.Event()
 
     # -- starting ----------------------------------------------------------------------------------------------------
 
@@ -176,24 +178,32 @@ class Gateway:
     # -- watching ----------------------------------------------------------------------------------------------------
 
     def _watch(self, ray: Any, address: str) -> None:
-        """Look at the nodes twice a second; while the control store is gone nothing is asked of it."""
-        reached_s, lost = time.monotonic(), False
+        """Look at the nodes four times a second; while the control store is gone nothing is asked of it."""
+        threading.Thread(target=self._guard, args=(address,), daemon=True).start()
         while True:
-            try:
-                if lost or time.monotonic() - reached_s > 1.0:
-                    reach(address, 1.0)
-                    reached_s = time.monotonic()
-                if lost:
-                    lost = False
-                    self._tell(ControlBack())
-            except OSError as error:
-                if not lost and time.monotonic() - reached_s > _SILENT_S:
-                    lost = True
-                    self._tell(ControlLost(f"Ray's control store at {address} does not answer: {error}"))
+            if self._lost.is_set():
                 time.sleep(_POLL_S)
                 continue
             self._look(ray)
             self._wait(ray)
+
+    def _guard(self, address: str) -> None:
+        """Tell when the control store is gone and when it is back; Ray's own calls wait for it up to a minute."""
+        reached_s = time.monotonic()
+        while True:
+            try:
+                reach(address, 1.0)
+            except OSError as error:
+                if not self._lost.is_set() and time.monotonic() - reached_s > _SILENT_S:
+                    self._lost.set()
+                    self._tell(ControlLost(f"Ray's control store at {address} does not answer: {error}"))
+                time.sleep(_POLL_S)
+                continue
+            reached_s = time.monotonic()
+            if self._lost.is_set():
+                self._lost.clear()
+                self._tell(ControlBack())
+            time.sleep(1.0)
 
     def _look(self, ray: Any) -> None:
         from dnaml.execution.on_ray.nodes import resource_id_of
@@ -257,7 +267,8 @@ class Gateway:
 
     def _tell(self, message: msgspec.Struct) -> None:
         try:
-            self._line.sendall(framed(encode(message)))
+            with self._telling:
+                self._line.sendall(framed(encode(message)))
         except OSError:
             self._leave()
 

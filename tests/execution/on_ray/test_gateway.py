@@ -1,5 +1,6 @@
 """Addresses that do not answer, or answer wrongly, and versions that are too old are told in plain words, and soon."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from dnaml.core.errors import InputError
+from dnaml.execution.messages import FrameReader
 from dnaml.execution.on_ray import Cluster, gateway
 
 
@@ -49,6 +51,52 @@ def test_a_server_of_another_kind_is_told_from_rays():
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(ConnectionError, match="not Ray's control store"):
             gateway.reach(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+class Store:
+    """Listens as Ray's control store does: greets everybody as an HTTP/2 server does, unless it is `frozen`."""
+
+    def __init__(self) -> None:
+        self.frozen = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._greet, daemon=True).start()
+
+    def _greet(self) -> None:
+        while True:
+            with self._server.accept()[0] as line, contextlib.suppress(OSError):
+                if not self.frozen.is_set():
+                    line.sendall(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+                while line.recv(100):
+                    pass
+
+
+class StuckRay:
+    """Stands for Ray's code while its control store is gone: a call waits, for up to a minute."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def nodes(self) -> list[object]:
+        self.asked.set()
+        threading.Event().wait()
+        return []
+
+
+def test_a_lost_control_store_is_told_while_rays_own_call_waits_for_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gateway, "_SILENT_S", 0.2)
+    near, far = socket.socketpair()
+    near.settimeout(30.0)
+    store, ray, told = Store(), StuckRay(), FrameReader()
+    watching = gateway.Gateway(far)
+    threading.Thread(target=watching._watch, args=(ray, store.address), daemon=True).start()
+    assert ray.asked.wait(30.0)
+    store.frozen.set()
+    (frame,) = told.feed(near.recv(10_000))
+    assert isinstance(gateway.decode(frame), gateway.ControlLost)
+    store.frozen.clear()
+    (frame,) = told.feed(near.recv(10_000))
+    assert isinstance(gateway.decode(frame), gateway.ControlBack)
 
 
 @pytest.mark.ray
