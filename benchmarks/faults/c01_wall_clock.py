@@ -54,7 +54,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 
 
 def spans_s(told: Witness) -> list[float]:
-    """Return every duration that a journal holds: of attempts, until their checkpoints, and what they said they took."""
+    """Return every duration that a journal holds: of attempts, until their checkpoints, and as they said."""
     begun = {event.attempt_id: event.at_s for event in told.started}
     events = [*told.ended, *told.sealed]
     spans = [event.at_s - begun[event.attempt_id] for event in events if event.attempt_id in begun]

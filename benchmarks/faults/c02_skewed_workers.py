@@ -1,12 +1,12 @@
-"""C2: workers whose wall clocks are half a minute ahead and behind; order comes from the engine's receipt, not from them."""
+"""C2: workers whose wall clocks are half a minute ahead and behind; order comes from the engine, not from them."""
 
 import os
 import signal
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.faults.calls import steps
 from benchmarks.faults.c01_wall_clock import spans_s
+from benchmarks.faults.calls import steps
 from benchmarks.faults.local_case import executor_on, misplaced, process_of, resources, samples, seen, until
 from benchmarks.faults.outcome import Bar, Outcome, Tier
 from benchmarks.faults.wall_clock import NO_COMPILER, WallClock
