@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,9 +10,12 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from dnaml.core.errors import DnamlError
+from dnaml.dashboard.mount import mount
 from dnaml.rest import openapi, problems
+from dnaml.rest.door import Door
 from dnaml.rest.gate import Gate
 from dnaml.rest.metrics import Metrics
+from dnaml.rest.reading import opener
 from dnaml.rest.routes import actions, asking, computations, events, jobs, market, operations, resources
 from dnaml.rest.service import Service
 from dnaml.rest.settings import ServiceSettings
@@ -28,9 +32,10 @@ GROUPS = (
 )
 
 
-def create_app(settings: ServiceSettings, service: Service | None = None) -> FastAPI:
+def create_app(settings: ServiceSettings, service: Service | None = None, *, page: bool = False) -> FastAPI:
     """Return the application; without a `service` it opens one at its start and closes it at its end.
 
+    With `page` it has the dashboard at `/ui`, of which there can be one in a process; MissingExtra without the extra.
     `app.state.service` is the service (from the start on; of a standby from the moment on that it takes over, unless
     `app.state.failure` says why it cannot), `app.state.gate` the gate in front of it.
     """
@@ -65,10 +70,18 @@ def create_app(settings: ServiceSettings, service: Service | None = None) -> Fas
     for group in GROUPS:
         app.include_router(group.router)
     openapi.install(app, GROUPS)
+    if page:
+        mount(app, opener(app))
 
     def behind(inner: Gate) -> None:
         app.state.gate = inner
         inner.fast["POST", "/api/v1/plans"] = asking.plan_at_once
+        if page:
+            inner.door = Door(
+                inner.app,
+                caller_of=lambda token: app.state.service.tokens.caller(token, time.time()),
+                opened=lambda: app.state.service is not None,
+            )
 
     app.add_middleware(_Gate, service=lambda: app.state.service, limits=settings.limits, ready=behind)
     return app

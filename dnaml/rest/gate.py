@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from dnaml.core.errors import DnamlError
 from dnaml.rest.auth import COOKIE, LOCAL, Caller
 from dnaml.rest.bodies import check_depth
+from dnaml.rest.door import is_behind
 from dnaml.rest.limits import Buckets
 from dnaml.rest.problems import Problem, one_line, problem_of, response_of
 from dnaml.rest.service import Service
@@ -27,7 +28,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
-OWN_DOOR = ("/ui", "/_nicegui")  # the dashboard asks for the token itself
 ARRIVED_S = "dnaml.arrived_s"  # in the scope: when the head of the request was read, on the monotonic clock
 _BODIES = frozenset({"POST"})
 _log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Gate:
         self.failures = 0
         self.in_work = 0
         self.patient = 0  # streams, and requests that wait for something
+        self.door: Asgi | None = None  # stands before the dashboard, where there is one, and asks for the token itself
         self.fast: dict[tuple[str, str], Callable[[Service, Caller, bytes], Awaitable[Any]]] = {}
         self._service, self._limits = service, limits
         self._buckets = Buckets(limits.requests_per_s, float(limits.burst), time.monotonic)
@@ -71,20 +72,21 @@ class Gate:
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         service, path = self._service(), scope["path"]
         headers = _headers(scope)
+        state = scope.setdefault("state", {})
+        door = self.door if is_behind(path) else None
         if service is None:
-            if path in OPEN:
-                await self.app(scope, receive, send)
+            if path in OPEN or door is not None:
+                await (door or self.app)(scope, receive, send)
                 return
             raise Problem(503, "the service is starting", kind="starting", headers={"Retry-After": "1"})
         check_host(headers, service.settings.host, service.settings.hosts)
-        state = scope.setdefault("state", {})
         if path in OPEN:
             await self.app(scope, receive, send)
             return
         caller = identify(service, headers, scope.get("method", "GET"))
         state["caller"] = caller
-        if path.startswith(OWN_DOOR) or path == "/":
-            await self.app(scope, receive, send)
+        if door is not None:
+            await door(scope, receive, send)
             return
         if caller is None:
             raise Problem(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from dnaml.core.errors import MissingExtra
 from dnaml.rest.app import create_app
 from dnaml.rest.logs import install_logs
 from dnaml.rest.server import listen, serve
@@ -27,7 +28,12 @@ def run_service(
         if told is not None:
             told(json.dumps({"url": url, "state": str(settings.state)}))
 
-    app = create_app(settings)
+    try:
+        app = create_app(settings, page=True)
+        say(f"its page is {url}/ui/")
+    except MissingExtra as error:
+        app = create_app(settings)
+        say(f"without its page: {error}")
     serve(app, settings, listening, tls=tls, ready=ready)
     if app.state.failure is not None:
         raise app.state.failure
