@@ -221,12 +221,17 @@ class LocalBackend:
         )
 
     def _fence(self, command: StartAttempt) -> None:
-        """Refuse what an earlier attempt may still save, now that this one has a worker."""
+        """Refuse what an earlier attempt may still save, now that this one has a worker.
+
+        One that is known to work here, the source of a move, is refused once this one saves.
+        """
         attempt = command.attempt
         if attempt.epoch > 1 and command.computation.checkpointable:
             lineage = lineage_of(attempt.job_id, attempt.placement.replica, attempt.placement.part)
             self._saved.setdefault(attempt.job_id, set()).add(lineage)
-            self._store.fence(lineage, attempt.epoch)
+            given = (each for worker in self._busy.values() for each in worker.attempts.values())
+            if not any(each.lineage == lineage and each.epoch < attempt.epoch for each in given):
+                self._store.fence(lineage, attempt.epoch)
 
     def _stop(self, command: StopAttempt) -> None:
         worker = self._busy.get(command.attempt_id)

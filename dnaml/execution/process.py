@@ -43,6 +43,7 @@ class Given:
     progress: float = 0.0
     used_s: float = 0.0
     expired_s: float | None = None
+    lineage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class WorkerProcess:
         self.warmed: set[str] = set()
         self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
-        self.doomed = False
+        self.doomed = self.spoke = False
         self.heard_at_s = self.started_s = time.monotonic()
         self.suspected: Vitals | None = None
         self.oom_kills = 0
@@ -143,7 +144,7 @@ class WorkerProcess:
     def give(self, message: messages.Begin, kill_after_s: float | None = None) -> None:
         """Add an attempt to what the worker is sent at the next `flush`."""
         kept = message.payload if len(message.payload) <= _KEPT_BYTES else b""
-        given = Given(message.attempt_id, message.epoch, kept, kill_after_s)
+        given = Given(message.attempt_id, message.epoch, kept, kill_after_s, lineage=message.lineage)
         if not self.attempts:
             given.began_s = time.monotonic()
         self.attempts[message.attempt_id] = given
@@ -209,7 +210,7 @@ class WorkerProcess:
         return beats
 
     def _heard(self) -> None:
-        self.heard_at_s, self.suspected = time.monotonic(), None
+        self.heard_at_s, self.suspected, self.spoke = time.monotonic(), None, True
 
     def finished(self, attempt_id: str) -> Given | None:
         """Note that an attempt is over, and return what was known of it; the next one runs from now on."""
@@ -257,6 +258,7 @@ class WorkerProcess:
         """
         self.kill()
         code = self._wait()
+        self.hear()
         self.last_words = self._drain()
         orphans.kill_left_behind(self.token)
         oom = self.ran_out_of_memory()
@@ -288,6 +290,8 @@ class WorkerProcess:
         if oom or filled:
             where = self.resource.id if self.resource else "the machine"
             return Death(True, Cause.OUT_OF_MEMORY, f"it needed more memory than {where} allows and was killed")
+        if not self.spoke:
+            return Death(False, Cause.DIED, f"its process never came up: {_death_by(code).told}")
         return _death_by(code)
 
     def _drain(self) -> "list[messages.FromWorker]":

@@ -46,6 +46,7 @@ class Worker:
     def serve(self) -> None:
         """Run attempts until the engine closes the connection."""
         self._runner.listen_to_sigterm()
+        self._control.sendall(messages.framed(messages.encode(messages.Beat())))  # it is up: what ends it now is work
         threading.Thread(target=self._listen, name="dnaml-control", daemon=True).start()
         while self._take_in(0):
             while (begin := self._next()) is not None:

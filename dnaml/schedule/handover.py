@@ -1,9 +1,9 @@
 """Moves running work in two phases: the source keeps its place until the target has begun.
 
     seal at the source -> (sealed, or waited long enough, or nothing to seal) -> start at the target
-                       -> the target began -> stop the source
+                       -> the target told of progress, or lived for some ticks -> stop the source
 
-A target that is refused or lost before it began leaves the source undisturbed; whoever has the result first commits.
+A target that is refused or lost before that leaves the source undisturbed; whoever has the result first commits.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from dnaml.schedule.saving import saves
 
 @dataclass(slots=True, eq=False)
 class Handover:
-    """One move under way; `waited` counts the ticks since the source was asked to seal."""
+    """One move under way; `waited` counts the ticks since the source was asked to seal, or since the target began."""
 
     entry: Entry
     source: str
@@ -26,6 +26,8 @@ class Handover:
     outlook: Outlook
     sealing: bool
     waited: int = 0
+    begun: str = ""
+    """the attempt at the target, once it began"""
 
 
 class Handovers:
@@ -54,12 +56,16 @@ class Handovers:
             self._send(move)
 
     def tick(self) -> None:
-        """Go on without a fresh checkpoint where it takes too long, and give up where the target is gone."""
+        """Go on without a fresh checkpoint where it takes too long, give up where the target is gone, and finish."""
+        settings = self._dispatch.settings
         for move in list(self.open.values()):
             move.waited += 1
-            if move.target not in self._dispatch.pool.lanes:
+            if move.begun:
+                if move.begun in move.entry.pace or move.waited >= settings.confirm_ticks:
+                    self._finish(move)
+            elif move.target not in self._dispatch.pool.lanes:
                 self.drop(move.source)
-            elif move.sealing and move.waited >= self._dispatch.settings.seal_ticks:
+            elif move.sealing and move.waited >= settings.seal_ticks:
                 self._send(move)
 
     def _send(self, move: Handover) -> None:
@@ -73,12 +79,16 @@ class Handovers:
         )
 
     def began(self, entry: Entry, target: Attempt, at_s: float) -> None:
-        """Stop the source of a move whose target has begun."""
+        """Note that the target of a move has begun: from here on it has to show that it lives."""
         move = self._move_to(entry, target)
         if move is not None:
             entry.moved_at_s = at_s
-            del self.open[move.source]
-            self._dispatch.stop(entry, move.source, f"it goes on at {move.target}")
+            move.begun, move.waited = target.id, 0
+
+    def _finish(self, move: Handover) -> None:
+        """Stop the source: its target lives."""
+        del self.open[move.source]
+        self._dispatch.stop(move.entry, move.source, f"it goes on at {move.target}")
 
     def ended(self, entry: Entry, attempt: Attempt) -> None:
         """Forget the move of an attempt that ended, as source or as target."""

@@ -27,6 +27,8 @@ class ControllerSettings:
     migration: MigrationRule = RULE
     seal_ticks: int = 5
     """a move waits so many ticks for a fresh checkpoint, then goes on from the newest there is"""
+    confirm_ticks: int = 3
+    """the source of a move goes on for so many ticks beside a target that began and tells nothing"""
     speculation_share: float = 0.1
     """of all work done, that copies of stragglers may add to it"""
     speculation_least_s: float = 1.0

@@ -51,7 +51,9 @@ def test_a_move_seals_first_then_starts_at_the_target_and_stops_the_source_last(
     assert target.checkpoint.progress == target.attempt.progress == 0.1
     assert target.decision.policy == "matching/move"
     assert target.decision.chosen == "r1"
-    assert stops(desk.began(target)) == ["a.1"]
+    assert stops(desk.began(target)) == []
+    assert stops(desk.progressed(target, 0.2)) == []
+    assert stops(desk.tick(1.0)) == ["a.1"]
     assert desk.ended(source, STOPPED, "moved") == []
     assert ends(desk.done(target)) == [("a", JobState.SUCCEEDED)]
 
@@ -60,8 +62,23 @@ def test_what_cannot_be_saved_starts_anew_at_the_target_at_once():
     desk, source = running(None)
     said = desk.migrate("a")
     assert (seals(said), where(said)) == ([], [("a.2", "r1")])
-    assert stops(desk.began(*starts(said))) == ["a.1"]
+    desk.began(*starts(said))
+    assert [stops(desk.tick(1.0)) for _ in range(3)] == [[], [], ["a.1"]]
     assert desk.ended(source, STOPPED) == []
+
+
+@pytest.mark.parametrize("progressed", [False, True])
+def test_a_target_that_began_and_never_lived_leaves_the_source_undisturbed(progressed):
+    desk, source = running()
+    desk.migrate("a", "r1")
+    (target,) = starts(desk.sealed(source, 0.1))
+    desk.began(target)
+    desk.tick(1.0)
+    assert stops(desk.ended(target, LOST, "its process could not start")) == []
+    assert stops(desk.tick(10.0)) == []
+    if progressed:
+        desk.progressed(source, 0.5)
+    assert ends(desk.done(source)) == [("a", JobState.SUCCEEDED)]
 
 
 def test_a_move_waits_so_many_ticks_for_a_checkpoint_and_then_goes_on_from_the_newest():
@@ -297,7 +314,7 @@ def test_the_simulated_engine_moves_work_and_commits_it_once():
         ("a.1", STOPPED),
         ("a.2", AttemptState.DONE),
     ]
-    assert done[0].at_s == 52.5
+    assert done[0].at_s == 55.0  # the target began at 52.5 and told of nothing, so it was given three ticks
     assert done[1].at_s == pytest.approx(103.0)
 
 
