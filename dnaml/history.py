@@ -128,11 +128,14 @@ class History:
             raise NotFoundError(f"job {job_id} has no decision yet: it was never placed")
         return newest
 
-    def decisions(self) -> Iterator[Decision]:
-        """Yield every decision in the order of the starts it led to; one the journal knows no job of is left out."""
+    def decisions(self, newest_bytes: int | None = None) -> Iterator[Decision]:
+        """Yield every decision in the order of the starts it led to; one the journal knows no job of is left out.
+
+        With `newest_bytes` only those in about so many newest bytes of what is stored.
+        """
         log = BlobLog(self.state.blobs, "decisions")
         try:
-            for _, body in log.frames():
+            for _, body in log.frames((0, 0) if newest_bytes is None else log.newest(newest_bytes)):
                 decision = _read_decision(body)
                 if decision.job_id in self.jobs:
                     yield decision

@@ -135,6 +135,16 @@ class BlobLog:
             for offset, body in _whole_frames(data):
                 yield Stored(segment=segment, offset=start + offset, size_bytes=len(body), digest="-"), body
 
+    def newest(self, size_bytes: int) -> tuple[int, int]:
+        """Return the (segment, byte) from which on about so many bytes lie; a frame may begin only after it."""
+        found = (0, 0)
+        for segment in reversed(self.segments()):
+            found = (segment, max(0, self._path(segment).stat().st_size - size_bytes))
+            size_bytes -= self._path(segment).stat().st_size
+            if size_bytes <= 0:
+                break
+        return found
+
     def close(self) -> None:
         """Write what is pending and close the files."""
         self.flush()

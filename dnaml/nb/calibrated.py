@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dnaml.answers.judged import LEVELS as DECIDED
+from dnaml.answers.judged import judged_attempts
 from dnaml.core.errors import InputError
 from dnaml.core.prediction import LEVELS
 from dnaml.nb.canvas import canvas
-from dnaml.nb.decided import measured_s
 from dnaml.nb.sources import history_of, runs_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from dnaml.predict.evaluation import Estimator
 
 FloatArray = npt.NDArray[np.float64]
-DECIDED = (0.1, 0.5, 0.9)  # the levels that a decision keeps
 
 
 def calibration(
@@ -51,14 +51,8 @@ def calibration(
 
 def _decided(subject: "Executor | History | str | Path") -> tuple[FloatArray, FloatArray, int]:
     history = history_of(subject)
-    rows = []
-    for decision in history.decisions():
-        took_s = measured_s(decision, history.jobs[decision.job_id])
-        at = decision.resource_ids.index(decision.chosen)
-        said = (decision.runtime_p10_s[at], decision.runtime_p50_s[at], decision.runtime_p90_s[at])
-        rows.append([took_s <= one if took_s == took_s else np.nan for one in said])
+    rows = [one.below for one in judged_attempts(history)]
     met = np.array(rows, dtype=np.float64).reshape(len(rows), len(DECIDED))
-    met = met[np.isfinite(met).all(axis=1)]
     if len(met) == 0:
         raise InputError(f"{history.state.root}: no decided attempt has ended well yet")
     return np.array(DECIDED), met.mean(axis=0), len(met)

@@ -1,14 +1,13 @@
 """Decisions as a table: what was chosen among how many, what was predicted of it, and what the clock then said."""
 
 import math
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnaml.core.attempt import AttemptState
+from dnaml.answers.judged import measured_s
 from dnaml.core.plan import Decision
 from dnaml.futures import ExplainedDecision
-from dnaml.history import AttemptView, History, JobView
+from dnaml.history import History, JobView
 from dnaml.nb.sources import history_of
 
 if TYPE_CHECKING:
@@ -56,23 +55,6 @@ def decisions(
         return ExplainedDecision(history.decision(history.job(job_id).id)).explain()
     rows = [_row(one, history.jobs[one.job_id]) for one in history.decisions()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def measured_s(decision: Decision, view: JobView) -> float:
-    """Return the runtime of the attempt that a decision led to; NaN unless it ran from its beginning to its end."""
-    attempt = next((one for one in view.attempts if one.id == decision.attempt_id), None)
-    return _runtime_s(attempt) if attempt is not None and not _resumed(attempt, view.attempts) else math.nan
-
-
-def _runtime_s(attempt: AttemptView) -> float:
-    if attempt.state is not AttemptState.DONE or attempt.usage is None:
-        return math.nan
-    return attempt.usage.runtime_s
-
-
-def _resumed(attempt: AttemptView, attempts: Sequence[AttemptView]) -> bool:
-    earlier: Iterable[AttemptView] = attempts[: attempts.index(attempt)]
-    return any(one.checkpoints for one in earlier)
 
 
 def _row(decision: Decision, view: JobView) -> dict[str, Any]:  # cells of a table

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from dnaml.core.dna import ResourceDNA
 from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource
+from dnaml.dna.flat import plane
 from dnaml.dna.geometry import DIRECTIONS, LATENT, learned_version
 from dnaml.dna.learned import Loading
 from dnaml.dna.projection import Projection
 from dnaml.dna.space import resource_dna
 from dnaml.nb.canvas import canvas
 from dnaml.nb.sources import history_of
-from dnaml.predict.pictures import plane
 from dnaml.predict.runtime import RuntimePredictor
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def dna_map(
 
     A fitted predictor gives the learned space: distances are differences of ln seconds over the usual computations,
     and each of `computations` (ids that it knows) is an arrow towards the resources that suit it better than usual.
-    Resources, their DNAs or a state folder give the raw slots, as far as all of them know one.
+    Resources, their DNAs or a state folder give the raw slots that half of them know.
     """
     if isinstance(subject, RuntimePredictor):
         return _learned(subject, computations, ax)

@@ -1,6 +1,6 @@
 """The card of a model: what it learned from, how well it predicts what it never saw, and what made it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from dnaml.datasets.data_card import DataCard
@@ -110,3 +110,31 @@ def metrics_of(scores: Sequence[Score]) -> dict[str, float]:
         figures = {key: value for key, value in asdict(one).items() if isinstance(value, float) and value == value}
         found.update({f"{place}.{key}": value for key, value in figures.items()})
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How one predictor did on what was held back, given `probes` runs of it: figures by their short name."""
+
+    held: str
+    probes: int
+    estimator: str
+    figures: dict[str, float]
+
+    @property
+    def never_seen(self) -> str:
+        """Return in words what was held back."""
+        return _HELD.get(self.held, self.held)
+
+
+def figures_of(metrics: Mapping[str, float]) -> list[Figures]:
+    """Return what `metrics_of` named, in its order of names; other metrics are left out."""
+    found: dict[tuple[str, int, str], dict[str, float]] = {}
+    for name, value in sorted(metrics.items()):
+        match name.split("."):
+            case [held, probes, estimator, figure] if probes[:1] == "k" and probes[1:].isdigit():
+                found.setdefault((held, int(probes[1:]), estimator), {})[figure] = value
+    return [
+        Figures(held=held, probes=probes, estimator=estimator, figures=figures)
+        for (held, probes, estimator), figures in found.items()
+    ]

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dnaml.dna.flat import plane
 from dnaml.predict.evaluation import Answers, met, pooled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FloatArray = npt.NDArray[np.float64]
 MARKS = ("o", "^", "s", "D", "v", "P")
-LEAST_SPREAD = 1e-9
 
 
 def calibration(series: Mapping[str, Sequence[Answers]]) -> "Figure":
@@ -53,25 +52,6 @@ def dna_map(vectors: Mapping[str, npt.NDArray[np.float32]]) -> "Figure":
     for name, (x, y) in zip(vectors, places.tolist(), strict=True):
         axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     return figure
-
-
-def plane(vectors: FloatArray) -> FloatArray:
-    """Return the two principal coordinates [N, 2] of vectors [N, D]; slots that some vector does not know are left out.
-
-    The sign of each axis is fixed: its largest weight is positive.
-    """
-    known = np.isfinite(vectors).all(axis=0)
-    centred = vectors[:, known] - vectors[:, known].mean(axis=0)
-    spread = centred.std(axis=0)
-    scaled = centred[:, spread > LEAST_SPREAD] / spread[spread > LEAST_SPREAD]
-    places = np.zeros((len(vectors), 2))
-    if scaled.size:
-        _, _, axes = np.linalg.svd(scaled, full_matrices=False)
-        axes = axes[:2]
-        largest = np.abs(axes).argmax(axis=1)
-        axes = axes * np.sign(axes[np.arange(len(axes)), largest])[:, None]
-        places[:, : len(axes)] = scaled @ axes.T
-    return places
 
 
 def _axes(across: str, up: str) -> "tuple[Figure, Axes]":

@@ -21,6 +21,7 @@ from dnaml.datasets.state import StateFolder
 from dnaml.engine import Watcher
 from dnaml.history import History, JobView
 from dnaml.rest.hub import Hub, Told
+from dnaml.rest.observed import Observed
 
 KEPT_DECISIONS, KEPT_CANDIDATES = 2_000, 2_000_000
 
@@ -56,6 +57,7 @@ class Live(Watcher):
         self.waits: dict[str, str] = {}
         self.hub = Hub()
         self.tally = Tally()
+        self.observed = Observed()
         self.runs: list[Run] = []  # those nobody has learned from yet
         self.broken: BaseException | None = None
         self.listeners: list[LiveListener] = []
@@ -113,7 +115,9 @@ class Live(Watcher):
 
     def happened(self, event: Event) -> None:
         """Take an event in."""
-        self._live = True
+        if not self._live:
+            self._live = True
+            self.observed.began(event.at_s)
         self._note(event)
 
     def starting(self, command: StartAttempt) -> bool:
@@ -125,6 +129,9 @@ class Live(Watcher):
             _, oldest = self._decisions.popitem(last=False)
             self._candidates -= len(oldest.resource_ids)
         self.waits.pop(decision.job_id, None)
+        view = self.history.jobs.get(decision.job_id)
+        if view is not None:
+            self.observed.decided(view.job.tenant, decision)
         return True
 
     def ended(self, command: EndJob, outcome: bytes | None, parts: Sequence[bytes] = ()) -> None:
@@ -166,6 +173,8 @@ class Live(Watcher):
         elif isinstance(event, ev.ResourceDown):
             self.down.add(event.resource_id)
             self._tell("resource_down", resource_id=event.resource_id, reason=event.reason)
+            for listener in self.listeners if self._live else ():
+                listener.left(event.resource_id)
         elif isinstance(event, ev.MigrateRequested) and self._live:
             self.tally.migrations += 1
         elif isinstance(event, ev.Resumed):
@@ -179,6 +188,7 @@ class Live(Watcher):
         jobs.open += 1
         jobs.computations[event.computation.id] = event.computation
         self.tally.submitted += 1
+        self.observed.submitted(self.history.jobs[job.id])
         self._tell("submitted", job.id, at_s=event.at_s, name=job.name, computation_id=job.computation_id)
 
     def _started(self, event: ev.AttemptStarted) -> None:
@@ -191,6 +201,7 @@ class Live(Watcher):
         if view.state is not JobState.SUCCEEDED:
             view.state = JobState.RUNNING
         self._job_of[event.attempt_id] = view.id
+        self.observed.started(view)
         self._tell("started", view.id, attempt_id=event.attempt_id, resource_id=event.placement.resource_id)
         if self._live and len(view.attempts) == 1:
             for listener in self.listeners:
@@ -216,6 +227,8 @@ class Live(Watcher):
             error=event.error,
         )
         run = self.history.run(view, attempt)
+        resource = self.history.resources.get(attempt.placement.resource_id)
+        self.observed.attempt_ended(view, attempt, resource, run, self.decision(view.id))
         if run is None:
             self.tally.refused += self._live
         else:
@@ -237,6 +250,7 @@ class Live(Watcher):
             return
         if view.state not in OVER:
             self.jobs_of(view.job.tenant).open -= 1
+            self.observed.ended(view)
         last = view.last  # told late when live, at once in a replay: the moment is that of its cause in both
         at_s = last.ended_at_s if command.attempt_id is not None and last is not None else None
         at_s = self._at_s if at_s is None else at_s
@@ -269,6 +283,9 @@ class LiveListener:
 
     def joined(self, resource: Resource) -> None:
         """Take a resource that is offered from now on."""
+
+    def left(self, resource_id: str) -> None:
+        """Take that a resource is offered no more."""
 
     def waited(self, wait_s: float) -> None:
         """Take how long a job waited for its first start."""

@@ -74,6 +74,11 @@ class Controller:
             ev.Tick: self._on_tick,
         }
 
+    @property
+    def predictor(self) -> Predictor:
+        """Return the predictor that is asked at present, with all that it has learned."""
+        return self._planner.predictor
+
     def handle(self, event: Event) -> tuple[Command, ...]:
         """Apply one event and return what to do about it."""
         self._handlers[type(event)](event)

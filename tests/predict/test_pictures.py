@@ -51,19 +51,3 @@ def test_the_map_names_every_vector():
     }
     (axes,) = pictures.dna_map(vectors).axes
     assert {text.get_text() for text in axes.texts} == {"a", "b", "c"}
-
-
-def test_the_plane_keeps_distances_of_what_lies_in_a_plane():
-    rng = np.random.default_rng(1)
-    near = rng.normal(size=(5, 8)) * 0.01
-    vectors = np.concatenate([near, near + 3.0])
-    places = pictures.plane(vectors)
-    inside = np.linalg.norm(places[:5] - places[:5].mean(axis=0), axis=1).max()
-    between = np.linalg.norm(places[:5].mean(axis=0) - places[5:].mean(axis=0))
-    assert between > 10 * inside
-    np.testing.assert_allclose(pictures.plane(vectors), places)
-
-
-@pytest.mark.parametrize("vectors", [np.ones((3, 4)), np.full((3, 4), np.nan), np.ones((1, 4))])
-def test_vectors_that_tell_nothing_lie_on_one_point(vectors):
-    np.testing.assert_array_equal(pictures.plane(vectors), 0)

@@ -239,7 +239,7 @@ def test_a_run_that_was_too_large_is_learnt_as_its_own_failure():
     desk.up("r0", "r1")
     (start,) = starts(desk.submit("a"))
     ended_by(desk, start, OUT_OF_MEMORY, outcome=LOST)
-    (noted,) = desk.controller._planner.predictor.taught[0]
+    (noted,) = desk.controller.predictor.taught[0]
     assert (noted.failed, noted.censored) == (True, False)
 
 
