@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from dnaml.core.errors import DnamlError
@@ -31,7 +31,7 @@ class Feed:
         from nicegui import ui
 
         self._read, self._draw = read, draw
-        self._busy = False
+        self._busy = self._wanted = False
         with ui.element("div").classes("feed") as self._place:
             self._waits = ui.label("Reading …").classes("waits")
         self._trouble: Any = None
@@ -39,20 +39,31 @@ class Feed:
         if every_s is not None:
             ui.timer(every_s, self.fill, immediate=False)
 
+    async def again(self) -> None:
+        """Read and draw anew because something else is wanted, after the reading that is under way."""
+        self._wanted = self._busy
+        await self.fill()
+
     async def fill(self) -> None:
         """Read once and draw what was read; while one reading is under way, the next is left out."""
         if self._busy:
             return
         self._busy = True
         try:
-            found = await asyncio.get_running_loop().run_in_executor(None, self._read)
-            self._show(found)
+            await self._fill()
+            while self._wanted:
+                self._wanted = False
+                await self._fill()
+        finally:
+            self._busy = False
+
+    async def _fill(self) -> None:
+        try:
+            self._show(await asyncio.get_running_loop().run_in_executor(None, self._read))
         except AccessEnded:
             self._leave()
         except DnamlError as error:
             self._tell(str(error))
-        finally:
-            self._busy = False
 
     def _show(self, found: Any) -> None:
         if self._place.is_deleted:
@@ -202,6 +213,43 @@ class Tiles:
             return text("dd", "")
 
 
+class Facts:
+    """Names and what stands for them, one pair a line; takes new ones at any time."""
+
+    def __init__(self) -> None:
+        from nicegui import ui
+
+        self._place: Any = ui.element("dl").classes("facts")
+        self._shown: dict[str, str] = {}
+
+    def show(self, facts: Mapping[str, str]) -> None:
+        """Show facts, unless they are the ones that are shown."""
+        if dict(facts) != self._shown:
+            self._shown = dict(facts)
+            self._place.clear()
+            with self._place:
+                for name, fact in facts.items():
+                    text("dt", name)
+                    text("dd", fact)
+
+
+class Block:
+    """Text of one width under a heading, which is there while there is text."""
+
+    def __init__(self, title: str) -> None:
+        self._title = text("h3", title)
+        self._text = text("pre", "").props("tabindex=0")
+        self._text.props["aria-label"] = title
+        self.show("")
+
+    def show(self, words: str) -> None:
+        """Show text, or nothing at all."""
+        self._title.set_visibility(bool(words))
+        self._text.set_visibility(bool(words))
+        if self._text.text != words:
+            self._text.text = words
+
+
 def empty(title: str, words: str, command: str = "") -> Any:
     """Say that there is nothing yet and what to type to change that; return the element."""
     from nicegui import ui
@@ -212,6 +260,80 @@ def empty(title: str, words: str, command: str = "") -> Any:
         if command:
             text("pre", command).props("tabindex=0")
     return place
+
+
+class Pager:
+    """Says which rows are shown of how many, and turns the page; `turn` gets the first row that is wanted."""
+
+    def __init__(self, limit: int, turn: Callable[[int], Any]) -> None:
+        from nicegui import ui
+
+        self._limit, self._turn, self._first, self._total = limit, turn, 0, 0
+        with ui.element("div").classes("controls"):
+            self._back = text("button", "Previous").props("type=button").on("click", lambda: self._go(-1))
+            self._on = text("button", "Next").props("type=button").on("click", lambda: self._go(1))
+            self._words = text("span", "", "spread").props("aria-live=polite")
+
+    def show(self, first: int, total: int) -> None:
+        """Show where we are."""
+        self._first, self._total = first, total
+        last = min(first + self._limit, total)
+        words = f"{first + 1:,}-{last:,} of {total:,}" if total else "none"
+        if self._words.text != words:
+            self._words.text = words
+        for button, off in ((self._back, first <= 0), (self._on, last >= total)):
+            if button.props.get("disabled", False) != off:
+                button.props["disabled"] = off
+                button.update()
+
+    def _go(self, pages: int) -> Any:  # what NiceGUI awaits where it can be awaited
+        wanted = self._first + pages * self._limit
+        return self._turn(wanted) if 0 <= wanted < self._total else None
+
+
+def search(label: str, found: Callable[[str], Any]) -> None:
+    """Draw a field to search by; `found` gets its words a moment after they were typed."""
+    from nicegui import ui
+
+    field: Any = ui.element("input").props("type=search maxlength=100 autocomplete=off")
+    field.props["placeholder"] = field.props["aria-label"] = label
+    field.on(
+        "input",
+        lambda event: found(str(event.args)[:100]),  # what it returns is awaited
+        js_handler="(event) => emit(event.target.value)",
+        throttle=0.3,
+        leading_events=False,
+    )
+
+
+class Choices:
+    """A row of buttons of which one is pressed; labels may change, keys must not."""
+
+    def __init__(self, described: str, chosen: str, choose: Callable[[str], Any]) -> None:
+        from nicegui import ui
+
+        self._place: Any = ui.element("div").classes("controls").props("role=group")
+        self._place.props["aria-label"] = described
+        self._chosen, self._choose = chosen, choose
+        self._buttons: dict[str, Any] = {}
+
+    def show(self, labels: Mapping[str, str]) -> None:
+        """Show a button for each key."""
+        for key, label in labels.items():
+            if key not in self._buttons:
+                with self._place:
+                    button = text("button", label).props("type=button").on("click", partial(self._press, key))
+                    button.props["aria-pressed"] = str(key == self._chosen).lower()
+                    self._buttons[key] = button
+            elif self._buttons[key].text != label:
+                self._buttons[key].text = label
+
+    def _press(self, key: str) -> Any:  # what NiceGUI awaits where it can be awaited
+        self._chosen = key
+        for other, button in self._buttons.items():
+            button.props["aria-pressed"] = str(other == key).lower()
+            button.update()
+        return self._choose(key)
 
 
 def caption(words: str) -> Any:

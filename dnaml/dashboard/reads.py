@@ -35,8 +35,19 @@ class Caller(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """The service itself: under which address the caller reached it, and what he may run there."""
+
+    url: str
+    allowed: Sequence[str]
+    argv: bool
+    """whether any command may run"""
+    needs_token: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNow:
-    """One resource and how it stands: `running` attempts of anybody, `drivable` False where it is only declared."""
+    """One resource and how it stands: `running` attempts of the caller, `drivable` False where it is only declared."""
 
     resource: Resource
     available: bool
@@ -127,6 +138,7 @@ class LogTail:
 class Reads:
     """One callable per thing read."""
 
+    about: Callable[[], About]
     resources: Callable[[], Sequence[ResourceNow]]
     dna: Callable[[Sequence[str]], Sequence[ResourceDNA]]
     """raw DNA of resources by id"""

@@ -13,6 +13,7 @@ export default {
                 :class="{number: columns[at].numeric, wide: columns[at].wide}">
               <span class="inner">
                 <a v-if="cell.href" :href="cell.href">{{ cell.text }}</a>
+                <time v-else-if="cell.at_s !== undefined" :title="full(cell.at_s)">{{ moment(cell.at_s) }}</time>
                 <span v-else :class="cell.tone ? 'tag ' + cell.tone : ''">{{ cell.text }}</span>
                 <span v-if="cell.share !== undefined" class="meter" aria-hidden="true"
                   ><span :style="{width: 100 * Math.min(1, Math.max(0, cell.share)) + '%'}"></span></span>
@@ -23,5 +24,14 @@ export default {
         </tbody>
       </table>
     </div>`,
+  methods: {
+    full: (at_s) => new Date(1000 * at_s).toLocaleString(),
+    moment(at_s) {
+      const at = new Date(1000 * at_s), now = new Date(), two = (n) => String(n).padStart(2, "0");
+      const clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
+      if (at.toDateString() === now.toDateString()) return `${clock}:${two(at.getSeconds())}`;
+      return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock}`;
+    },
+  },
   props: {columns: Array, rows: Array, described: String},
 };

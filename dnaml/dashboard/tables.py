@@ -18,9 +18,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell: text; where it leads; a tone that colours it as a tag; a note in small; a bar that fills a share."""
+    """One cell: text; where it leads; a tone that colours it as a tag; a note in small; a bar that fills a share.
 
-    text: str
+    A moment is written by the browser, in the reader's own time zone.
+    """
+
+    text: str = ""
+    at_s: float | None = None
     href: str = ""
     tone: str = ""
     note: str = ""

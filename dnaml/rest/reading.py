@@ -1,6 +1,8 @@
 """What the dashboard's pages read, answered from the service for one caller: only what the routes would tell him."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,7 +13,9 @@ from dnaml.core.attempt import AttemptState, Sample
 from dnaml.core.dna import ResourceDNA
 from dnaml.core.errors import NotFoundError
 from dnaml.core.plan import Decision
+from dnaml.core.resource import Kind, Resource, ResourceState, Site
 from dnaml.dashboard.reads import (
+    About,
     AccessEnded,
     AttemptNow,
     Bar,
@@ -34,7 +38,7 @@ from dnaml.rest.log_tail import log_tail
 from dnaml.rest.service import Service
 
 MOST_SAMPLES = 2_000
-_AGAIN = frozenset({AttemptState.LOST, AttemptState.STOPPED, AttemptState.FAILED})
+HOST_S = 10.0  # a sample of the machine that is older is no news
 
 
 def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
@@ -51,7 +55,8 @@ def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
                 raise AccessEnded("this token was revoked or is over")
 
         census = censuses.setdefault(caller.tenant, Census(service.live, caller.tenant))
-        return Reading(service, caller, census).reads().guarded(check), caller
+        reading = Reading(service, caller, census, url=str(request.base_url).removesuffix("/ui/"))
+        return reading.reads().guarded(check), caller
 
     return open_reads
 
@@ -59,12 +64,13 @@ def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
 class Reading:
     """Answers one caller; every method may take some milliseconds and is called off the event loop."""
 
-    def __init__(self, service: Service, caller: Caller, census: Census) -> None:
-        self._service, self._tenant, self._census = service, caller.tenant, census
+    def __init__(self, service: Service, caller: Caller, census: Census, *, url: str) -> None:
+        self._service, self._tenant, self._census, self._url = service, caller.tenant, census, url
 
     def reads(self) -> Reads:
         """Return what pages ask."""
         return Reads(
+            about=self.about,
             resources=self.resources,
             dna=self.dna,
             queue=self.queue,
@@ -77,23 +83,37 @@ class Reading:
             changed=lambda: self._service.live.hub.last,
         )
 
+    def about(self) -> About:
+        """Return what there is to know to submit a first job."""
+        rules, settings = self._service.rules, self._service.settings
+        return About(url=self._url, allowed=rules.allowed.names(), argv=rules.argv, needs_token=settings.needs_token)
+
     # -- the pool ----------------------------------------------------------------------------------------------------
 
     def resources(self) -> Sequence[ResourceNow]:
         """Return every resource, those on which work can run first."""
         service, running = self._service, self._census.now().running
         drivable = {one.id for one in service.pool()}
-        states = service.engine.controller.pool.states
+        states, host = service.engine.controller.pool.states, self._host()
         return [
             ResourceNow(
                 resource=one,
                 available=service.can_run_on(one.id),
                 drivable=one.id in drivable,
                 running=running.get(one.id, 0),
-                state=states.get(one.id),
+                state=_fresh(one, states.get(one.id), host),
             )
             for one in service.resources()
         ]
+
+    def _host(self) -> Sample | None:
+        """Return the newest sample of this machine as a whole, if there is one of the last seconds."""
+        path = self._service.live.history.state.root / "samples.sqlite"
+        if not path.exists():
+            return None
+        with SampleStore(path) as store:
+            found = [one for one in store.rows(since_s=time.time() - HOST_S) if one.attempt_id is None]
+        return next((one for one in reversed(found) if "cpu_busy_share" in one.metrics), None)
 
     def dna(self, resource_ids: Sequence[str]) -> Sequence[ResourceDNA]:
         """Return the raw DNA of resources."""
@@ -170,6 +190,14 @@ class Reading:
         view = self._service.job(self._tenant, job_id)
         logs = self._service.live.history.state.logs
         return log_tail([one for one in list(view.attempts) if one.log is not None], logs, most_bytes)
+
+
+def _fresh(one: Resource, state: ResourceState | None, host: Sample | None) -> ResourceState | None:
+    """Return how a resource stands, its load from the newest sample where it is a processor of this machine."""
+    if host is None or one.site is not Site.LOCAL or one.kind is not Kind.CPU:
+        return state
+    known = state or ResourceState(resource_id=one.id, at_s=host.at_s)
+    return replace(known, at_s=host.at_s, load=host.metrics["cpu_busy_share"])
 
 
 def bars_of(view: JobView) -> list[Bar]:
