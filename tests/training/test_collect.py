@@ -15,33 +15,33 @@ X86 = Host(system="linux", machine="x86_64", numpy_features=("X86_V3", "X86_V4",
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory):
     out = tmp_path_factory.mktemp("telemetry")
-    config = Config(out=str(out), resources=2, at_once=1, kernels=2, sizes=2, share=1.0, repeats=1)
+    config = Config(out=str(out), resources=2, at_once=1, kernels=1, sizes=2, share=1.0, repeats=1)
     assert main(config) == 0
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.serial
 def test_every_cell_is_a_run_with_telemetry_and_probes(collected):
     frame = load_runs(collected / "runs.parquet").frame
-    assert len(frame) == 2 * 2 * 2
+    assert len(frame) == 2 * 1 * 2
     assert frame["resource_id"].nunique() == 2
     assert (frame["runtime_s"] > 0.001).all()
     assert frame["t_cpu_user_s"].notna().all()
     assert frame["r_fp64_flop_per_s"].notna().all()
     assert frame["c_cpu_share"].between(0, 1).all()
     assert not frame[["failed", "censored"]].any(axis=None)
-    assert set(frame["c_kernel"]) == set(list(KERNELS)[:2])
+    assert set(frame["c_kernel"]) == set(list(KERNELS)[:1])
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.serial
 def test_the_card_says_what_the_table_holds(collected):
     card = (collected / "CARD.md").read_text()
-    assert "| runs | 8 of 8 pairs; 0 failed, 0 censored |" in card
+    assert "| runs | 4 of 4 pairs; 0 failed, 0 censored |" in card
     assert "load was" in card
     assert "| local-00 | as it is |" in card
-    assert card_of(load_runs(collected / "runs.parquet")).rows == 8
+    assert card_of(load_runs(collected / "runs.parquet")).rows == 4
 
 
 def test_the_first_resource_is_the_machine_as_it_is_and_all_differ():
