@@ -27,6 +27,7 @@ from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
 from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.logbook import watching
+from dnaml.scaling import Scaling, plan_of, scaled
 from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, accepted
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Executor(concurrent.futures.Executor):
     jobs survive a crash (default: the user's state folder; "temporary": a private one that is removed at the end).
     `cores` is how many attempts run at once on this machine. With `engine="ray"` calls run on the nodes of
     the Ray cluster at `address` ("auto", "local" or HOST:PORT); `resources` then redescribes nodes by their id.
+    With `scaling`, a plan or its TOML file, machines are acquired before they are needed, and given back.
     Raises StateInUseError when another engine has the folder.
 
     >>> import dnaml
@@ -67,6 +69,7 @@ class Executor(concurrent.futures.Executor):
         settings: EngineSettings | None = None,
         engine: str = "local",
         address: str = "auto",
+        scaling: Scaling | str | Path | None = None,
     ) -> None:
         self._temporary = state == TEMPORARY
         settings = (settings or EngineSettings()).on(engine, address)
@@ -74,7 +77,9 @@ class Executor(concurrent.futures.Executor):
         elsewhere = settings.open_backend is not None
         pool = tuple(resources or ()) if resources is not None or elsewhere else known_resources(folder)
         _check_ids(pool)
-        domains = {resource.domain for resource in pool if resource.site is Site.LOCAL}
+        plan = plan_of(scaling)
+        self._machines = plan.machines if plan is not None else ()
+        domains = {one.domain for one in (*pool, *self._machines) if one.site is Site.LOCAL}
         limits = dict.fromkeys(domains, cores or usable_cores())
         controller = replace(settings.controller, cores={**limits, **settings.controller.cores})
         self._futures: dict[str, Future[Any]] = {}
@@ -87,16 +92,19 @@ class Executor(concurrent.futures.Executor):
         self.resources = pool
         keeper = FutureKeeper(self._futures, self._changed, self._on_broken)
         watcher, self._end_tracking = watching(keeper, default_folder() if self._temporary else folder)
+        self.scaling = scaled(watcher, plan)
         self._engine = Engine(
             folder,
             policy or default_policy(),
             predictor or default_predictor(),
             Objective.of(objective),
-            watcher,
+            self.scaling or watcher,
             replace(settings, controller=controller, seed=seed),
         )
         self.state = self._engine.state.root
         self._engine.add_resources(*pool)
+        if self.scaling is not None:
+            self.scaling.begin(self._engine)
         self._exit = atexit.register(_shut_down, weakref.ref(self))
         self._token = _innermost.set(self)
 
@@ -261,7 +269,7 @@ class Executor(concurrent.futures.Executor):
         needed = computation.memory_bytes
         if not needed or not self.resources:
             return
-        largest = max(self.resources, key=lambda resource: resource.memory_bytes or float("inf"))
+        largest = max((*self.resources, *self._machines), key=lambda resource: resource.memory_bytes or float("inf"))
         if largest.memory_bytes is not None and needed > largest.memory_bytes:
             raise InputError(
                 f"{computation.kernel}: memory_bytes must fit a resource, got {needed / 2**30:.1f} GiB; "
@@ -296,6 +304,8 @@ class Executor(concurrent.futures.Executor):
         if _innermost.get() is self:
             _innermost.set(None)
         engine, self._engine_closed = self._engine, True
+        if self.scaling is not None:
+            self.scaling.close()
         engine.close()
         self._end_tracking()
         if self._temporary:

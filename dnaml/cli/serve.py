@@ -42,6 +42,12 @@ TokenFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The tokens
 PublicName = Annotated[
     list[str] | None, typer.Option("--name", metavar="HOST", help="A further name that clients use.")
 ]
+ScaleFile = Annotated[
+    Path | None, typer.Option("--scale", metavar="FILE", help="Acquire machines before they are needed; a TOML plan.")
+]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="With --scale: say what it would acquire and why, and buy nothing.")
+]
 
 
 @verb(
@@ -59,6 +65,8 @@ def serve(
     ray_address: RayAddress = "auto",
     journal: Journal = None,
     standby: Standby = False,
+    scale: ScaleFile = None,
+    dry_run: DryRunFlag = False,
     allow: Allow = None,
     allow_argv: Annotated[bool, typer.Option("--allow-argv", help="Clients may run any command.")] = False,
     autolog: Annotated[bool, typer.Option("--autolog", help="Track every run and decision in MLflow.")] = False,
@@ -72,10 +80,13 @@ def serve(
 ) -> int:
     """Serve the REST API until SIGTERM; jobs survive its end and go on with the next start."""
     from dnaml.rest.settings import ServiceSettings
+    from dnaml.scaling import read_scaling
     from dnaml.telemetry.declared import read_resources
 
     if (tls_cert is None) != (tls_key is None):
         raise InputError("--tls-cert, --tls-key: both or none must be given")
+    if dry_run and scale is None:
+        raise InputError("--dry-run: says what scaling would do, and needs --scale")
     settings = ServiceSettings(
         state=screen.state,
         host=host,
@@ -93,6 +104,7 @@ def serve(
         ray_address=ray_address,
         journal_url=journal,
         standby=standby,
+        scaling=read_scaling(scale, dry_run=dry_run) if scale is not None else None,
     )
     tls = (str(tls_cert), str(tls_key)) if tls_cert is not None else None
     _check_exposure(settings.on_loopback, settings.needs_token, settings.tokens, tls=tls is not None, insecure=insecure)

@@ -85,6 +85,10 @@ class Autoscaler:
         else:
             self._follow(event)
 
+    def over(self, job_id: str) -> None:
+        """Take in that a job ended: it waits no more, even if it never started."""
+        self._waiting.pop(job_id, None)
+
     def view(self, at_s: float) -> PoolView:
         """Return what the scaler is told at a time."""
         busy = set(self._busy.values())

@@ -24,6 +24,7 @@ from dnaml.core.resource import Resource, Site
 from dnaml.core.work import Computation, Objective
 from dnaml.datasets.state import StateFolder
 from dnaml.engine import Engine
+from dnaml.execution.autoscaling import LABEL
 from dnaml.history import JobView
 from dnaml.logbook import watching
 from dnaml.rest.allowed import AllowList
@@ -35,6 +36,7 @@ from dnaml.rest.problems import Problem
 from dnaml.rest.settings import ServiceSettings
 from dnaml.rest.submitting import Json, Rules, read_request, with_demand
 from dnaml.rest.trainings import Trainings
+from dnaml.scaling import plan_of, scaled
 from dnaml.submission import Accepted, accepted
 
 SEAL_S = 2.0  # so long may running jobs take for a last checkpoint at the end
@@ -68,18 +70,22 @@ class Service:
         cores = dict.fromkeys({one.domain for one in pool if one.site is Site.LOCAL}, settings.cores or usable_cores())
         self._drivable = {one.id: one for one in pool}
         self._known: tuple[Resource, ...] | None = None
-        if elsewhere:
+        plan = plan_of(settings.scaling)
+        if elsewhere or plan is not None:
             self.live.listeners.append(_Joining(self))
         watcher, self._end_tracking = watching(self.live, folder)
+        self.scaling = scaled(watcher, plan)
         self.engine = Engine(
             folder,
             default_policy(),
             default_predictor(),
             self.objective,
-            watcher,
+            self.scaling or watcher,
             replace(base, controller=replace(base.controller, cores=cores)),
         )
         self.engine.add_resources(*pool)
+        if self.scaling is not None:
+            self.scaling.begin(self.engine)
         self.oracle = Oracle(self.live, self.resources)
         self.notes = Notes(self.engine.state.root)
         self.trainings = Trainings(folder)
@@ -134,6 +140,13 @@ class Service:
         """Take in a resource that the back end brought itself."""
         self._drivable[resource.id] = resource
         self._known = None
+
+    def left(self, resource_id: str) -> None:
+        """Forget a machine that scaling gave back; other resources may come again."""
+        resource = self._drivable.get(resource_id)
+        if resource is not None and LABEL in resource.labels:
+            self._drivable = {name: one for name, one in self._drivable.items() if name != resource_id}
+            self._known = None
 
     def declare(self, resources: Sequence[Resource]) -> None:
         """Keep resources that are predicted and planned for, though nothing can be started on them from here."""
@@ -252,6 +265,8 @@ class Service:
         self.drain()
         self.trainings.close()
         self._sealing.join(SEAL_S)
+        if self.scaling is not None:
+            self.scaling.close()
         self.engine.close()
         self._end_tracking()
 
@@ -301,7 +316,7 @@ class Service:
 
 
 class _Joining(LiveListener):
-    """Tells the service of resources that its back end brings."""
+    """Tells the service of resources that its back end or scaling brings and takes away."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -309,3 +324,7 @@ class _Joining(LiveListener):
     def joined(self, resource: Resource) -> None:
         """Hand it on."""
         self._service.joined(resource)
+
+    def left(self, resource_id: str) -> None:
+        """Hand it on."""
+        self._service.left(resource_id)

@@ -10,6 +10,7 @@ from dnaml.datasets.database import Durability
 from dnaml.datasets.state import default_folder
 from dnaml.durable.settings import StorageSettings
 from dnaml.engine import EngineSettings
+from dnaml.scaling import Scaling
 
 DEFAULT_PORT = 8750
 TOKENS = "tokens.json"  # in the state folder
@@ -49,6 +50,7 @@ class ServiceSettings:
     `allow` names the functions that clients may run, `module:function`, or `module` for all that it defines.
     `root` is the folder below which every path of a client stays. `token_required` None means: unless on loopback.
     `engine` is local or ray; `standby` waits for a folder that another engine holds, and takes over when that ends.
+    `scaling` says which machines are acquired before they are needed.
     """
 
     state: Path = field(default_factory=default_folder)
@@ -67,6 +69,7 @@ class ServiceSettings:
     ray_address: str = "auto"
     journal_url: str | None = None
     standby: bool = False
+    scaling: Scaling | Path | None = None
     seed: int = 0
     limits: Limits = Limits()
 

@@ -22,6 +22,10 @@ from dnaml.schedule.scaling_rule import Pacing, PacingSettings, newsvendor_level
 class DemandForecaster(Protocol):
     """Forecasts what a bin some way ahead will ask; see `dnaml.predict.demand`."""
 
+    def learn(self, values: Sequence[float]) -> None:
+        """Take in bins of long ago, oldest first; no forecast is asked for between them."""
+        ...
+
     def observe(self, value: float) -> None:
         """Take in the demand of the next bin."""
         ...
@@ -57,7 +61,8 @@ class ScalingSettings:
 
     `short_usd_per_h` is what an hour without a machine that was needed costs: it caps the quantile (newsvendor).
     `most_usd_per_h` caps what all machines together cost. A machine goes after `release_after_bins` without need, and
-    one ordered but not there after three lead times is no longer expected.
+    one ordered but not there after three lead times is no longer expected. `most_bins` are kept; where forecasts begin
+    anew on them, only those of the newest `judged_bins` are made and judged.
     """
 
     levels: tuple[float, ...]
@@ -71,6 +76,8 @@ class ScalingSettings:
     reactive_share: float = 0.7
     wait_target_s: float = 60.0
     short_usd_per_h: float | None = None
+    most_bins: int = 8192
+    judged_bins: int = 150
 
     def __post_init__(self) -> None:
         """Raise InputError for settings that cannot be kept."""
@@ -96,12 +103,16 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolView:
-    """What a scaler is told of the pool: machines that are up and ordered, how long work waits, and how much of it."""
+    """What a scaler is told of the pool: machines that are up and ordered, how long work waits, and how much of it.
+
+    `own_rate` is how many seconds of work a second is done by resources that are there anyhow.
+    """
 
     machines: Sequence[Machine]
     coming: int = 0
     wait_s: float = 0.0
     waiting_work_s: float = 0.0
+    own_rate: float = 0.0
 
 
 class Scaler:
@@ -119,10 +130,11 @@ class Scaler:
         self._make = make
         self._demand = Demand(settings.bin_s, seconds_of)
         self.lead = LeadTime(template.lead_s)
-        self._past: list[float] = []
+        self._past: deque[float] = deque(maxlen=settings.most_bins)
         self._wanted: deque[int] = deque(maxlen=settings.release_after_bins)
         self._target = settings.least_machines
         self._machines = settings.least_machines
+        self._own = 0
         self._prepare()
 
     @property
@@ -142,8 +154,26 @@ class Scaler:
 
     @property
     def target(self) -> int:
-        """Return how many machines are wanted at present."""
-        return self._target
+        """Return how many machines are wanted at present, beside what other resources carry."""
+        return self._within(self._target - self._own)
+
+    @property
+    def past_s(self) -> tuple[float, ...]:
+        """Return the seconds of work submitted in each bin that is kept, oldest first."""
+        return tuple(demand * self._settings.bin_s * self.template.rate for demand in self._past)
+
+    @property
+    def closed_s(self) -> float | None:
+        """Return when the newest bin ended; None before the first event."""
+        return self._demand.closed_s
+
+    def remember(self, work_s: Sequence[float], closed_s: float, leads_s: Sequence[float] = ()) -> None:
+        """Take in the bins, up to `closed_s`, and the lead times that an earlier scaler saw; before the first event."""
+        self._demand.go_on(closed_s)
+        self._past.extend(one / self._settings.bin_s / self.template.rate for one in work_s)
+        for seconds in leads_s:
+            self.lead.observe(seconds)
+        self._prepare()
 
     def forecast(self) -> FloatArray | None:
         """Return the quantiles [K] of the bin `ahead` bins after the newest, in machines; None: too little is known."""
@@ -162,14 +192,15 @@ class Scaler:
 
     def decide(self, at_s: float, view: PoolView) -> tuple[Command, ...]:
         """Return what to order or give back now: at most one Acquire, or a Release for each machine too many."""
-        self._machines = len(view.machines)
+        self._own = math.floor(view.own_rate / self.template.rate)
+        self._machines = len(view.machines) + self._own
         for work_s in self._demand.until(at_s):
             self._close(work_s)
-        target = self._within(max(self._target, self._guard(view)))
+        target = self._within(max(self._target - self._own, self._guard(view)))
         there = len(view.machines) + view.coming
         if target > there:
             return (self._acquire(at_s, min(target - there, self._settings.most_at_once), view),)
-        keep = self._within(max([target, *self._wanted]))
+        keep = self._within(max([target, *(wanted - self._own for wanted in self._wanted)]))
         return self._release(at_s, view, there - keep)
 
     def _prepare(self) -> None:
@@ -185,9 +216,13 @@ class Scaler:
             budget_share=settings.budget_share,
             reactive_share=settings.reactive_share,
             most_level=max(level, 0.5),
+            least_machines=min(1, settings.least_machines),
         )
         self._pacing = Pacing(pacing, settings.levels)
-        for demand in self._past:
+        past = list(self._past)
+        unjudged = max(0, len(past) - settings.judged_bins)
+        self._forecaster.learn(past[:unjudged])
+        for demand in past[unjudged:]:
             self._forecaster.observe(demand)
             self._target = self._pacing.wanted(demand, self._forecaster.forecast(), self._machines)
 
@@ -232,7 +267,7 @@ class Scaler:
             left_s = math.ceil(used_s / quantum_s) * quantum_s - used_s if quantum_s > 0 else 0.0
             if not machine.busy and left_s <= self._settings.bin_s:
                 idle.append(machine.id)
-        why = f"{self._target} machines are enough at {self.level:.1%}"
+        why = f"{self.target} machines are enough at {self.level:.1%}"
         return tuple(Release(resource_id=one, reason=why) for one in idle[: max(0, most)])
 
 

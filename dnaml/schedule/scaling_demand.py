@@ -31,6 +31,15 @@ class Demand:
         self.usual_s = 0.0
         """seconds of work of a submission, newer ones counting more; 0 before the first"""
 
+    @property
+    def closed_s(self) -> float | None:
+        """Return when the newest bin ended; None before the first look at the time."""
+        return None if self._end_s is None else self._end_s - self._bin_s
+
+    def go_on(self, closed_s: float) -> None:
+        """Go on where earlier bins ended, before the first event."""
+        self._end_s = closed_s + self._bin_s
+
     def observe(self, event: Event) -> list[float]:
         """Take in an event; return the work of each bin that ended before it, oldest first."""
         ended = self.until(event.at_s)
@@ -73,12 +82,19 @@ class LeadTime:
 
     def __init__(self, first_s: float, *, counts: int = 4, memory: int = 64) -> None:
         self._seen: deque[float] = deque([first_s] * counts, maxlen=memory)
-        self._first_s = first_s
+        self._guesses = counts
 
     def observe(self, seconds: float) -> None:
         """Take in one machine that came after so long."""
         if math.isfinite(seconds) and seconds >= 0:
+            if len(self._seen) == self._seen.maxlen:
+                self._guesses = max(0, self._guesses - 1)
             self._seen.append(seconds)
+
+    @property
+    def seen_s(self) -> tuple[float, ...]:
+        """Return how long the machines took that came, oldest first, without the first guess."""
+        return tuple(self._seen)[self._guesses :]
 
     @property
     def p95_s(self) -> float:

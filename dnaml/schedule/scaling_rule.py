@@ -15,23 +15,25 @@ from dnaml.core.errors import InputError
 from dnaml.core.plan import FloatArray
 
 _TINY = 1e-9
+_WORTH_A_MACHINE = 0.05
 
 
 class Reactive:
     """Wants as many machines as keep each at a share of its capacity; small changes of demand are ignored."""
 
-    def __init__(self, *, share: float = 0.7, tolerance: float = 0.1) -> None:
+    def __init__(self, *, share: float = 0.7, tolerance: float = 0.1, least: int = 1) -> None:
         if not 0 < share <= 1:
             raise InputError(f"reactive rule: the share of a machine in use must be in (0, 1], got {share}")
         self._share = share
         self._tolerance = tolerance
-        self._machines = 1
+        self._least = least
+        self._machines = least
 
     def wanted(self, demand: float) -> int:
         """Return the machines wanted for what a bin asked of machines."""
-        times = demand / self._machines / self._share
-        if abs(times - 1) > self._tolerance:
-            self._machines = max(1, math.ceil(self._machines * times))
+        enough = demand / self._share
+        if abs(enough - self._machines) > self._tolerance * self._machines:
+            self._machines = max(self._least, math.ceil(enough))
         return self._machines
 
 
@@ -41,8 +43,9 @@ class Fleet:
     A machine is released when none of the last `window` bins wanted it.
     """
 
-    def __init__(self, lead: int, *, window: int = 1, machines: int = 1) -> None:
+    def __init__(self, lead: int, *, window: int = 1, machines: int = 1, least: int = 1) -> None:
         self.machines = machines
+        self._least = least
         self._coming: deque[int] = deque([0] * (lead - 1))
         self._wanted: deque[int] = deque(maxlen=window)
 
@@ -51,7 +54,7 @@ class Fleet:
         self._wanted.append(wanted)
         ordered = max(0, wanted - self.machines - sum(self._coming))
         if not ordered:
-            self.machines = max(1, min(self.machines, max(self._wanted)))
+            self.machines = max(self._least, min(self.machines, max(self._wanted)))
         self._coming.append(ordered)
         self.machines += self._coming.popleft()
         return self.machines
@@ -63,7 +66,8 @@ class PacingSettings:
 
     The budget is `budget_share` of what the reactive rule costs at `reactive_share`. What was spent too little is made
     up for over `patience` bins, too much `overspent_times` as fast. No quantile above `most_level` is asked for: beyond
-    it a machine prevents less than one bad bin in 1 / (1 - most_level).
+    it a machine prevents less than one bad bin in 1 / (1 - most_level). With `least_machines` 0 no machine is held for
+    less than a twentieth of what it carries.
     """
 
     lead: int
@@ -74,6 +78,7 @@ class PacingSettings:
     overspent_times: float = 4.0
     most_level: float = 0.998
     least_level: float = 0.5
+    least_machines: int = 1
 
     def __post_init__(self) -> None:
         """Raise InputError for a lead or a budget that cannot be."""
@@ -98,10 +103,11 @@ class Pacing:
         self._kept = np.array(kept)
         self.levels = tuple(levels[k] for k in kept)
         self.level = self.levels[0]
-        self._rule = Reactive(share=settings.reactive_share)
-        self._reference = Fleet(settings.lead, window=settings.reactive_window, machines=machines)
-        self._shadows = [Fleet(settings.lead, machines=machines) for _ in kept]
-        self._ahead = np.ones((settings.lead, len(kept)), dtype=np.int64)  # [lead, K], the newest last
+        least = settings.least_machines
+        self._rule = Reactive(share=settings.reactive_share, least=least)
+        self._reference = Fleet(settings.lead, window=settings.reactive_window, machines=machines, least=least)
+        self._shadows = [Fleet(settings.lead, machines=machines, least=least) for _ in kept]
+        self._ahead = np.full((settings.lead, len(kept)), least, dtype=np.int64)  # [lead, K], the newest last
         self._bins = 0
         self._costs = np.zeros(len(kept))
         self._allowed = 0.0
@@ -119,7 +125,8 @@ class Pacing:
         machines too, and `machines` how many there were in that bin.
         """
         reactive = self._rule.wanted(demand)
-        row = np.full(len(self._kept), reactive) if forecast is None else _machines(forecast[self._kept])
+        least = self._settings.least_machines
+        row = np.full(len(self._kept), reactive) if forecast is None else _machines(forecast[self._kept], least)
         self._ahead = np.vstack([self._ahead[1:], row])
         wanted = self._ahead.max(axis=0)  # [K]
         self._spent += machines
@@ -133,10 +140,10 @@ class Pacing:
         return int(wanted[max(0, best)])
 
 
-def _machines(demand: FloatArray) -> FloatArray:
-    """Return whole machines [K] that carry a demand in machines; at least one."""
-    whole: FloatArray = np.maximum(1.0, np.ceil(demand - _TINY))
-    return whole
+def _machines(demand: FloatArray, least: int) -> FloatArray:
+    """Return whole machines [K] that carry a demand in machines; `least` where there is next to none."""
+    whole: FloatArray = np.maximum(least, np.ceil(demand - _TINY))
+    return whole if least else np.where(demand < _WORTH_A_MACHINE, 0.0, whole)
 
 
 def newsvendor_level(short_usd: float, idle_usd: float) -> float:

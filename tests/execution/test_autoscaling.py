@@ -1,5 +1,7 @@
 """The autoscaler joins a scaler with a provider of real processes, through events alone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dnaml.core import events as ev
@@ -19,6 +21,10 @@ LIKE = Resource(id="like", price_usd_per_h=0.1, labels={LABEL: "small"})
 
 class Says:
     demand = 2.0
+
+    def learn(self, values: Sequence[float]) -> None:
+        for value in values:
+            self.observe(value)
 
     def observe(self, value: float) -> None:
         """Learn nothing."""

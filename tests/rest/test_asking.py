@@ -137,7 +137,7 @@ def test_the_quick_row_of_a_new_kernel_is_what_the_predictor_says(api: Client) -
 
 
 def test_forecast_prices_models_and_metrics_answer(api: Client) -> None:
-    assert api.get("/forecast").json() == {"waiting": 0, "items": []}
+    assert api.get("/forecast").json() == {"waiting": 0, "items": [], "scaling": None}
     prices = api.get("/prices?limit=5&accelerator=A100").json()
     assert all(one["accelerator"].casefold() == "a100" and one["price_date"] for one in prices["items"])
     assert api.get("/prices", params={"cursor": prices["next"] or "x"}).status_code in (200, 400)

@@ -1,5 +1,7 @@
 """A scaler orders before demand comes, gives back what is idle, and keeps its caps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,10 @@ class Says:
     def __init__(self, demand: float | None) -> None:
         self.demand = demand
         self.seen: list[float] = []
+
+    def learn(self, values: Sequence[float]) -> None:
+        for value in values:
+            self.observe(value)
 
     def observe(self, value: float) -> None:
         self.seen.append(value)

@@ -37,7 +37,11 @@ class CarrierSettings:
 
 
 class Carrier:
-    """Carries out Acquire and Release; `post` gets ResourceUp and ResourceDown, `now_s` is the engine's clock."""
+    """Carries out Acquire and Release; `post` gets ResourceUp and ResourceDown, `now_s` is the engine's clock.
+
+    `run` marks the orders of this carrier among those of earlier ones (letters and digits): a provider sells nothing
+    twice under one token.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class Carrier:
         now_s: Callable[[], float],
         spending: Spending | None = None,
         settings: CarrierSettings = CarrierSettings(),
+        *,
+        run: str = "",
     ) -> None:
         self._providers = tuple(providers)
         self._post = post
@@ -56,6 +62,7 @@ class Carrier:
         self._stop = threading.Event()
         self._owner: dict[str, Provider] = {}
         self._numbers = itertools.count()
+        self._run = run
         self._coming = 0
         self.refused: deque[str] = deque(maxlen=256)
         """why orders were not met, newest last"""
@@ -77,6 +84,24 @@ class Carrier:
     def machines(self) -> tuple[str, ...]:
         """Return the ids of the machines that are there."""
         return tuple(sorted(self._owner))
+
+    def owners(self) -> dict[str, str]:
+        """Return the machines that are there, id -> name of their provider."""
+        return {resource_id: provider.name for resource_id, provider in dict(self._owner).items()}
+
+    def adopt(self, resource: Resource, provider_name: str, since_s: float) -> bool:
+        """Take over a machine that an earlier engine left, if it answers; it is paid for since then. Before `start`."""
+        for provider in self._providers:
+            if provider.name != provider_name or resource.id not in (self._ask(provider.billed) or {}):
+                continue
+            self.spending.begin(resource.id, resource.price_usd_per_h or 0.0, since_s)
+            if self._ask(partial(provider.alive, resource.id)):
+                self._owner[resource.id] = provider
+                self._post(ResourceUp(at_s=self._now_s(), resource=resource))
+                return True
+            self._ask(partial(provider.release, resource.id))
+            self.spending.end(resource.id, self._now_s())
+        return False
 
     def do(self, command: Command) -> None:
         """Take a command; what is neither Acquire nor Release is somebody else's."""
@@ -164,7 +189,7 @@ class Carrier:
         self._refuse(f"{command.template}: no provider delivered")
 
     def _order(self, command: Acquire) -> Order:
-        token = f"{command.template}-{next(self._numbers)}"
+        token = f"{command.template}-{self._run}{next(self._numbers)}"
         return Order(token=token, template=command.template, until_s=command.until_s)
 
     def _try(self, provider: Provider, command: Acquire, price: float) -> bool:
@@ -178,9 +203,7 @@ class Carrier:
                 return False
             self.spending.begin(order.token, price, self._now_s())
             try:
-                resource = limited(
-                    partial(provider.acquire, order), self._settings.call_limit_s, partial(self._late, provider, price)
-                )
+                resource = self._bounded(partial(provider.acquire, order), partial(self._late, provider, price))
             except (ProviderError, TimeoutError, OSError) as error:
                 self._refuse(f"{provider.name}: {error}")
                 if isinstance(error, TimeoutError):  # a machine may yet come of it
@@ -218,10 +241,19 @@ class Carrier:
     def _ask(self, call: Callable[[], T]) -> T | None:
         """Return what a provider answers; None where it fails or hangs."""
         try:
-            return limited(call, self._settings.call_limit_s)
+            return self._bounded(call)
         except (ProviderError, TimeoutError, OSError) as error:
             _log.warning("a provider did not answer: %s", error)
             return None
+
+    def _bounded(self, call: Callable[[], T], late: Callable[[T], object] | None = None) -> T:
+        """Return what a provider answers within the limit; whatever it raises of its own is a ProviderError."""
+        try:
+            return limited(call, self._settings.call_limit_s, late)
+        except (ProviderError, TimeoutError, OSError):
+            raise
+        except Exception as error:  # the edge to a provider's own code
+            raise ProviderError(f"{type(error).__name__}: {error}") from error
 
     def _refuse(self, why: str) -> None:
         if not self.refused or self.refused[-1] != why:

@@ -25,14 +25,16 @@ class Meter:
 class Spending:
     """Adds up what machines cost and says what may still be bought under `most_usd`; any thread may ask.
 
-    Every machine commits to `least_h` of it; the carrier gives machines back before the cap is reached.
+    Every machine commits to `least_h` of it; the carrier gives machines back before the cap is reached. `before_usd`
+    was spent by earlier engines.
     """
 
-    def __init__(self, most_usd: float = math.inf, *, least_h: float = 1 / 60) -> None:
+    def __init__(self, most_usd: float = math.inf, *, least_h: float = 1 / 60, before_usd: float = 0.0) -> None:
         if not most_usd >= 0 or not least_h >= 0:
             raise InputError(f"spending: the cap and least_h must not be negative, got {most_usd} and {least_h}")
         self.most_usd = most_usd
         self._least_h = least_h
+        self._before_usd = before_usd
         self._meters: dict[str, Meter] = {}
         self._lock = threading.Lock()
 
@@ -67,7 +69,7 @@ class Spending:
     def usd(self, at_s: float) -> float:
         """Return what was spent by a time, with what machines have committed to."""
         with self._lock:
-            return sum(meter.usd(at_s) for meter in self._meters.values())
+            return self._before_usd + sum(meter.usd(at_s) for meter in self._meters.values())
 
     def reached(self, at_s: float, *, within_s: float) -> bool:
         """Say whether the cap is reached within some seconds if nothing is given back."""

@@ -55,6 +55,13 @@ class Competition:
         """Return the names of the forecasters [M]."""
         return tuple(one.name for one in self._forecasters)
 
+    def learn(self, values: Sequence[float]) -> None:
+        """Take in bins of long ago, of which nothing needs to be forecast: nobody is judged by them."""
+        for one in self._forecasters:
+            for value in values:
+                one.observe(value)
+        self._bins += len(values)
+
     def observe(self, value: float) -> None:
         """Take in the demand of the next bin: judge what was said of it, then let everybody learn."""
         if len(self._said) == self._said.maxlen:

@@ -87,12 +87,12 @@ class Forest:
     def observe(self, value: float) -> None:
         """Take in the demand of the next bin."""
         self._past.append(value)
+
+    def forecast(self) -> FloatArray | None:
+        """Return quantiles [K] at LEVELS; None before FIRST bins. It grows the trees when that is due."""
         if len(self._past) >= self._next:
             self._grow()
             self._next = len(self._past) + max(12, min(len(self._past) // 12, 96))
-
-    def forecast(self) -> FloatArray | None:
-        """Return quantiles [K] at LEVELS; None before FIRST bins."""
         if self._trees is None:
             return None
         row, scale = self._layout.rows(self._past, np.array([len(self._past) - 1]))

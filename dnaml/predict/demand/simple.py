@@ -11,9 +11,11 @@ import numpy as np
 
 from dnaml.core.errors import InputError
 from dnaml.predict.demand.forecaster import FloatArray, Past, weighted_quantiles
+from dnaml.predict.demand.periods import found_periods
 
 LEAST = 8
 """residuals or values before there is a forecast"""
+_MOST_LOOKED = 2000
 
 
 class Recent:
@@ -91,6 +93,44 @@ def shifted(ahead: int, season: int, share: float = 0.3) -> Residual:
         return float(past.values[-1 - back]) + shift
 
     return Residual(f"shifted {season}", ahead, same)
+
+
+class Recurring:
+    """Forecasts what the bin was a period before, for the clearest period that the series has by itself.
+
+    It looks for one again each time the past has grown by a quarter; until there is one it has no answer.
+    """
+
+    def __init__(self, ahead: int) -> None:
+        self.name = "recurring"
+        self._ahead = ahead
+        self._past = Past()
+        self._next = 4 * LEAST
+        self._period = 0
+        self._same: Residual | None = None
+
+    def observe(self, value: float) -> None:
+        """Take in the demand of the next bin."""
+        self._past.append(value)
+        if self._same is not None:
+            self._same.observe(value)
+
+    def forecast(self) -> FloatArray | None:
+        """Return quantiles [K] at LEVELS; None while no period is found. It looks for a period when that is due."""
+        if len(self._past) >= self._next:
+            self._next = len(self._past) + max(LEAST, len(self._past) // 4)
+            self._look()
+        return None if self._same is None else self._same.forecast()
+
+    def _look(self) -> None:
+        newest = self._past.values[-_MOST_LOOKED:]
+        period = next((one for one in found_periods(newest) if one > self._ahead), 0)
+        if period == self._period:
+            return
+        self._period = period
+        self._same = seasonal(self._ahead, period) if period else None
+        for value in newest.tolist() if self._same is not None else ():
+            self._same.observe(value)
 
 
 def smoothed(ahead: int, share: float) -> Residual:

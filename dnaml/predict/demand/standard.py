@@ -6,7 +6,7 @@ from dnaml.core.errors import InputError
 from dnaml.predict.demand.competition import Competition
 from dnaml.predict.demand.forecaster import Forecaster
 from dnaml.predict.demand.forest import Forest
-from dnaml.predict.demand.simple import Recent, damped, seasonal, shifted, smoothed
+from dnaml.predict.demand.simple import Recent, Recurring, damped, seasonal, shifted, smoothed
 
 _DAY_S, _WEEK_S = 86_400.0, 7 * 86_400.0
 
@@ -26,6 +26,7 @@ def simple_forecasters(ahead: int, bin_s: float) -> list[Forecaster]:
         smoothed(ahead, 0.3),
         smoothed(ahead, 0.05),
         damped(ahead),
+        Recurring(ahead),
         *(make(ahead, season) for season in seasons_of(bin_s) for make in (seasonal, shifted)),
     ]
 

@@ -17,6 +17,7 @@ from dnaml.rest.pages import page_of
 from dnaml.rest.problems import Problem
 from dnaml.rest.routes.resources import ResourceId, told_resource
 from dnaml.rest.schemas import ResourceAnswer
+from dnaml.scaling.told import ScalingTold
 
 routes = Routes("market")
 
@@ -36,10 +37,14 @@ class ForecastRow(msgspec.Struct, kw_only=True):
 
 
 class ForecastAnswer(msgspec.Struct, kw_only=True):
-    """The unfinished jobs of one's tenant, running ones first; `waiting` counts all, also those not shown."""
+    """The unfinished jobs of one's tenant, running ones first; `waiting` counts all, also those not shown.
+
+    `scaling` is the forecast of all demand and what is done about it; null where the service does not scale.
+    """
 
     waiting: int
     items: list[ForecastRow]
+    scaling: ScalingTold | None
 
 
 class PriceRow(msgspec.Struct, kw_only=True):
@@ -95,8 +100,10 @@ async def get_forecast(
     request: Request, limit: Annotated[int, Query(ge=1, le=200, description="So many waiting jobs.")] = 50
 ) -> Response:
     """Say when the unfinished jobs of one's tenant are expected to start and end, with a band of 10 to 90 %."""
-    waiting, found = await run_in_threadpool(forecast_of, service_of(request), caller_of(request).tenant, limit)
-    return answer({"waiting": waiting, "items": found})
+    service = service_of(request)
+    waiting, found = await run_in_threadpool(forecast_of, service, caller_of(request).tenant, limit)
+    scaling = service.scaling.told() if service.scaling is not None else None
+    return answer({"waiting": waiting, "items": found, "scaling": scaling})
 
 
 @routes.add("GET", "/prices", Declared(scope=Scope.READ, answer=PricesPage, refuses=(400, 422, 500)))
