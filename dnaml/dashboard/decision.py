@@ -10,7 +10,7 @@ from dnaml.answers.decisions import decision_value
 from dnaml.answers.rows import AttemptRow
 from dnaml.core.plan import Decision
 from dnaml.dashboard.palette import BLUE, GRAY, INK, Option, axis, chart
-from dnaml.dashboard.tables import Cell, Column, Row
+from dnaml.dashboard.tables import Cell, Column, Row, money
 
 MOST_ROWS, MOST_DRAWN = 50, 12
 COLUMNS = (
@@ -69,7 +69,7 @@ def rows(decision: Decision) -> list[Row]:
                 Cell(text=one["resource_id"]),
                 *(Cell(text=amounts.seconds(one[f"runtime_{level}_s"])) for level in ("p10", "p50", "p90")),
                 Cell(text=amounts.seconds(one["wait_s"])),
-                Cell(text=amounts.usd(one["cost_usd"])),
+                Cell(text=money(one["cost_usd"])),
                 Cell(text=amounts.share(one["risk"])),
                 Cell(text=f"{one['score']:.3f}" if math.isfinite(one["score"]) else amounts.UNKNOWN),
                 Cell(text="chosen", tone="good") if one["chosen"] else Cell(text=one["why"]),
@@ -112,8 +112,8 @@ def compared(found: Outcome | None) -> dict[str, str]:
         "predicted": f"{amounts.seconds(middle)} (10 to 90 %: {amounts.seconds(low)} to {amounts.seconds(high)})",
         "measured": f"{amounts.seconds(found.runtime_s)} on {found.resource_id}",
         "measured / predicted": f"{ratio:.3g}, {'inside' if found.inside else 'outside'} the band",
-        "cost predicted": amounts.usd(found.predicted_usd),
-        "cost measured": amounts.usd(found.cost_usd),
+        "cost predicted": money(found.predicted_usd),
+        "cost measured": money(found.cost_usd),
     }
 
 

@@ -14,6 +14,7 @@ from dnaml.dashboard.palette import BLUE, GRAY, GREEN, INK, OF_STATE, ORANGE, PI
 from dnaml.dashboard.reads import Bar, Placements
 
 MOST_LANES = 24
+CROSS = "path://M2,0L5,3L8,0L10,2L7,5L10,8L8,10L5,7L2,10L0,8L3,5L0,2Z"
 NOTE = (
     "At most the 400 newest attempts on the 24 busiest resources. A diamond: moved on; a cross: its resource failed it."
 )
@@ -112,7 +113,7 @@ def gantt(placements: Placements) -> Option:
             series.append(_bars(name, colour, data))
     marks = (
         ("moved", "diamond", [bar for bar in bars if bar.moved]),
-        ("resource lost", "path://M2,0L5,3L8,0L10,2L7,5L10,8L8,10L5,7L2,10L0,8L3,5L0,2Z", [b for b in bars if b.lost]),
+        ("resource lost", CROSS, [bar for bar in bars if bar.lost]),
     )
     series += [_marks(name, symbol, found, at, placements.now_s) for name, symbol, found in marks if found]
     up = axis("category", data=names, inverse=True)

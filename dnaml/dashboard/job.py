@@ -11,7 +11,7 @@ from dnaml.dashboard import decision as decisions
 from dnaml.dashboard import measured, parts
 from dnaml.dashboard.queue import runtime, waited_s
 from dnaml.dashboard.reads import AttemptNow, Caller, JobNow, LogTail, Reads
-from dnaml.dashboard.tables import Cell, Column, Row, job_link
+from dnaml.dashboard.tables import Cell, Column, Row, job_link, money
 
 MOST_LOG_BYTES = 32 << 10
 REPEAT_COLUMNS = (
@@ -86,7 +86,7 @@ def figures(job: JobNow) -> dict[str, str]:
         "Resource": row.resource_id or amounts.UNKNOWN,
         "Waited": amounts.seconds(waited_s(row, job.now_s)),
         "Runtime": runtime(row, job.now_s),
-        "Cost": amounts.usd(row.cost_usd),
+        "Cost": money(row.cost_usd),
         "Attempts": str(row.attempts),
     }
 
@@ -162,6 +162,7 @@ class _Drawn:
         self._log_note.text = log_note(found.log)
         repeats = repeat_rows(found.job)
         self._repeats.show(repeats)
+        self._repeats.element.set_visibility(bool(repeats))
         self._repeat_note.set_visibility(not repeats)
 
     def _build(self, found: JobView) -> None:

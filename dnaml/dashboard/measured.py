@@ -8,7 +8,7 @@ from dnaml.answers import amounts
 from dnaml.core.attempt import Sample
 from dnaml.dashboard.palette import SERIES, Option, axis, chart
 from dnaml.dashboard.reads import AttemptNow
-from dnaml.dashboard.tables import Cell, Column, Row
+from dnaml.dashboard.tables import Cell, Column, Row, money
 
 COLUMNS = (
     Column(title="Attempt"),
@@ -63,7 +63,7 @@ def rows(attempts: Sequence[AttemptNow]) -> list[Row]:
                 Cell(text=amounts.seconds(one.row.wall_s)),
                 Cell(text=amounts.seconds(one.row.runtime_s)),
                 Cell(text=amounts.size(one.row.peak_memory_bytes)),
-                Cell(text=amounts.usd(one.row.cost_usd)),
+                Cell(text=money(one.row.cost_usd)),
                 Cell(text=str(one.row.checkpoints)),
                 Cell(text=(one.row.error or "").strip().rpartition("\n")[2][:300] or amounts.UNKNOWN),
             ),
@@ -104,7 +104,7 @@ def _drawn(curve: Curve, lines: Mapping[str, Sequence[tuple[int, float]]]) -> Op
     series = [
         {
             "type": "line",
-            "name": attempt,
+            "name": f"attempt {attempt.rpartition('.')[2]}",
             "showSymbol": len(line) < 3,
             "lineStyle": {"width": 2},
             "areaStyle": {"opacity": 0.12},
@@ -113,14 +113,15 @@ def _drawn(curve: Curve, lines: Mapping[str, Sequence[tuple[int, float]]]) -> Op
         }
         for at, (attempt, line) in enumerate(lines.items())
     ]
+    many = len(series) > 1
     across = axis("time", splitNumber=3)
     across["splitLine"] = {"show": False}
     return chart(
         series,
         xAxis=across,
         yAxis=axis("value", min=0, splitNumber=3),
-        grid={"left": 8, "right": 16, "top": 12, "bottom": 4, "containLabel": True},
-        legend={"show": False},
+        grid={"left": 8, "right": 16, "top": 28 if many else 12, "bottom": 4, "containLabel": True},
+        **({} if many else {"legend": {"show": False}}),
         tooltip={**chart([])["tooltip"], "trigger": "axis", "axisPointer": {"type": "line"}},
     )
 

@@ -31,7 +31,18 @@ OF_STATE: Mapping[JobState, str] = {
     JobState.CANCELLED: PINK,
 }
 
-_SMALL = {"color": MUTED, "fontSize": 12, "fontFamily": "inherit"}
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+_SMALL = {"color": MUTED, "fontSize": 12, "fontFamily": _FONT}
+_MOMENTS = {
+    "year": "{yyyy}",
+    "month": "{yyyy}-{MM}",
+    "day": "{MM}-{dd}",
+    "hour": "{HH}:{mm}",
+    "minute": "{HH}:{mm}",
+    "second": "{HH}:{mm}:{ss}",
+    "millisecond": "{HH}:{mm}:{ss}.{SSS}",
+    "none": "{HH}:{mm}:{ss}",
+}
 
 
 def axis(kind: str, name: str = "", **more: Any) -> Option:
@@ -40,7 +51,7 @@ def axis(kind: str, name: str = "", **more: Any) -> Option:
         "type": kind,
         "name": name,
         "nameTextStyle": _SMALL,
-        "axisLabel": {**_SMALL, "hideOverlap": True},
+        "axisLabel": {**_SMALL, "hideOverlap": True, **({"formatter": _MOMENTS} if kind == "time" else {})},
         "axisLine": {"lineStyle": {"color": LINE}},
         "axisTick": {"lineStyle": {"color": LINE}},
         "splitLine": {"show": kind != "category", "lineStyle": {"color": LINE}},
@@ -54,7 +65,7 @@ def chart(series: Sequence[Option], **more: Any) -> Option:
         "animation": False,
         "backgroundColor": "transparent",
         "color": list(SERIES),
-        "textStyle": {"fontFamily": "inherit", "color": INK},
+        "textStyle": {"fontFamily": _FONT, "color": INK},
         "grid": {"left": 8, "right": 16, "top": 28, "bottom": 8, "containLabel": True},
         "tooltip": {
             "confine": True,
@@ -62,7 +73,13 @@ def chart(series: Sequence[Option], **more: Any) -> Option:
             "borderColor": LINE,
             "textStyle": {"color": INK, "fontSize": 12},
         },
-        "legend": {"textStyle": _SMALL, "icon": "roundRect", "itemWidth": 10, "itemHeight": 10, "top": 0},
+        "legend": {
+            "textStyle": _SMALL,
+            "itemWidth": 10,
+            "itemHeight": 10,
+            "top": 0,
+            "data": [{"name": one["name"], "icon": one.get("symbol", "roundRect")} for one in series if "name" in one],
+        },
         "series": list(series),
     }
     return base | more

@@ -8,9 +8,9 @@ from dnaml.answers import amounts
 from dnaml.core.dna import RAW_SLOTS, ResourceDNA
 from dnaml.core.resource import Resource, Site
 from dnaml.dashboard import parts
-from dnaml.dashboard.palette import HEAT, MUTED, Option, axis, chart
+from dnaml.dashboard.palette import HEAT, MUTED, PANEL, Option, axis, chart
 from dnaml.dashboard.reads import Caller, Reads, ResourceNow
-from dnaml.dashboard.tables import Cell, Column, Row
+from dnaml.dashboard.tables import Cell, Column, Row, money
 from dnaml.dna.space import SLOTS
 
 PER_PAGE = 20
@@ -34,7 +34,9 @@ HEAT_NOTE = (
     " logarithmic: 0 the least, 1 the most that is known of an axis; more is better, for price and latency, too."
     " A gap is unknown: neither measured nor declared."
 )
-EMULATED_NOTE = "Emulated resources are this machine: their times are real, what makes them differ are switches."
+EMULATED_NOTE = (
+    "Emulated resources are this machine: the times are real, what makes them differ are switches of its libraries."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +64,22 @@ def page(reads: Reads, caller: Caller) -> None:
     view.feed = parts.live(read, view.draw)
 
 
-def is_emulated(resource: Resource) -> bool:
-    """Say whether a resource is this machine under switches that make it differ: its times are real, it is not."""
-    return resource.site is Site.LOCAL and bool(resource.environment)
+def is_emulated(one: ResourceNow) -> bool:
+    """Say whether a resource is this machine in the place of another: its times are real, the machine is not."""
+    return one.here and (bool(one.resource.environment) or one.resource.site is not Site.LOCAL)
 
 
 def pool_page(resources: Sequence[ResourceNow], words: str, first: int, limit: int = PER_PAGE) -> PoolPage:
     """Return the resources that match words in id, kind, site or description, busiest first, from the first on."""
     wanted = words.casefold().split()
-    matching = [one for one in resources if all(word in _text_of(one.resource) for word in wanted)]
+    matching = [one for one in resources if all(word in _text_of(one) for word in wanted)]
     matching.sort(key=lambda one: (not one.available, not one.drivable, -one.running, one.resource.id))
     return PoolPage(
         shown=matching[first : first + limit],
         dna=(),
         matching=len(matching),
         figures=figures(resources),
-        emulated=any(is_emulated(one.resource) for one in resources),
+        emulated=any(is_emulated(one) for one in resources),
     )
 
 
@@ -92,7 +94,7 @@ def figures(resources: Sequence[ResourceNow]) -> dict[str, str]:
         "Taking work": f"{len(taking):,}",
         "Your jobs on slots": f"{sum(one.running for one in resources):,} / {slots:,}",
         "Mean load": amounts.share(sum(loads) / len(loads)) if loads else amounts.UNKNOWN,
-        "Known prices, per hour": amounts.usd(sum(priced)) if priced else amounts.UNKNOWN,
+        "Known prices, per hour": money(sum(priced) if priced else None),
     }
 
 
@@ -112,12 +114,13 @@ def heat_map(dna: Sequence[ResourceDNA]) -> Option:
     ]
     slots = [name.replace("_", " ") for name in SLOTS]
     across = axis("category", data=slots, position="top", splitArea={"show": False})
-    across["axisLabel"] |= {"rotate": 55, "hideOverlap": False, "interval": 0, "fontSize": 11}
+    across["axisLabel"] |= {"rotate": 90, "hideOverlap": False, "interval": 0, "fontSize": 11}
     up = axis("category", data=names, inverse=True)
     up["axisLabel"] |= {"width": 110, "overflow": "truncate", "hideOverlap": False, "interval": 0}
-    heat = {"type": "heatmap", "data": cells, "encode": {"tooltip": [2]}, "itemStyle": {"borderWidth": 1}}
+    lines = {"borderWidth": 1, "borderColor": PANEL}
     return chart(
-        [heat | {"itemStyle": {"borderWidth": 1, "borderColor": "var(--panel)"}, "name": "supply"}],
+        [{"type": "heatmap", "name": "supply", "data": cells, "encode": {"tooltip": [2]}, "itemStyle": lines}],
+        legend={"show": False},
         xAxis=across,
         yAxis=up,
         grid={"left": 8, "right": 40, "top": 8, "bottom": 44, "containLabel": True},
@@ -140,13 +143,13 @@ def heat_map(dna: Sequence[ResourceDNA]) -> Option:
 
 def heat_height(count: int) -> str:
     """Return the height of a heat map of so many resources."""
-    return f"{170 + 22 * max(1, count)}px"
+    return f"{190 + 22 * max(1, count)}px"
 
 
 def _row(one: ResourceNow) -> Row:
     resource, state = one.resource, one.state
     load = state.load if state is not None else None
-    note = "emulated: this machine under switches" if is_emulated(resource) else resource.description
+    note = "emulated by this machine" if is_emulated(one) else resource.description
     kind = resource.kind.value.upper() + (f" · {resource.unit_type.value}" if resource.unit_type is not None else "")
     return Row(
         key=resource.id,
@@ -157,7 +160,7 @@ def _row(one: ResourceNow) -> Row:
             Cell(text=f"{one.running} / {resource.slots}", share=one.running / resource.slots),
             Cell(text=amounts.share(load), share=load),
             Cell(text=amounts.size(resource.memory_bytes)),
-            Cell(text=amounts.usd(resource.price_usd_per_h), note=resource.price_date or ""),
+            Cell(text=money(resource.price_usd_per_h), note=resource.price_date or ""),
         ),
     )
 
@@ -171,9 +174,10 @@ def _state(one: ResourceNow) -> tuple[str, str]:
     return ("busy", "busy") if one.running >= one.resource.slots else ("ready", "good")
 
 
-def _text_of(resource: Resource) -> str:
-    emulated = "emulated" if is_emulated(resource) else ""
-    words = (resource.id, resource.kind.value, resource.site.value, _SITES[resource.site], emulated)
+def _text_of(one: ResourceNow) -> str:
+    resource = one.resource
+    emulated = "emulated" if is_emulated(one) else ""
+    words = (resource.id, resource.kind.value, resource.site.value, _SITES[resource.site], emulated, _state(one)[0])
     return " ".join((*words, resource.description, *resource.labels.values())).casefold()
 
 

@@ -9,7 +9,7 @@ from dnaml.core.attempt import JobState
 from dnaml.dashboard import parts
 from dnaml.dashboard.gantt import NOTE, SPANS, gantt, gantt_height, within
 from dnaml.dashboard.reads import About, Caller, Placements, QueuePage, QueueQuery, Reads
-from dnaml.dashboard.tables import Cell, Column, Row, job_link
+from dnaml.dashboard.tables import Cell, Column, Row, job_link, money
 
 PER_PAGE, MOST_BARS = 25, 400
 ALL = "all"
@@ -96,7 +96,7 @@ def _row(job: JobRow, waits: str, now_s: float) -> Row:
             Cell(at_s=job.submitted_at_s),
             Cell(text=amounts.seconds(waited_s(job, now_s))),
             Cell(text=runtime(job, now_s)),
-            Cell(text=amounts.usd(job.cost_usd)),
+            Cell(text=money(job.cost_usd)),
             Cell(text=str(job.attempts)),
         ),
     )

@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
+from dnaml.answers.dna_plane import DnaPlane
 from dnaml.answers.rows import AttemptRow, JobRow
+from dnaml.answers.spending import SpendingNow
+from dnaml.answers.trust import TrustNow
 from dnaml.core.attempt import JobState, Sample
 from dnaml.core.dna import ResourceDNA
 from dnaml.core.errors import DnamlError
 from dnaml.core.plan import Decision
 from dnaml.core.resource import Resource, ResourceState
+from dnaml.dashboard.insight_reads import DemandShown, DriftNow, RegistryNow
 
 
 class AccessEnded(DnamlError):
@@ -47,12 +51,16 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNow:
-    """One resource and how it stands: `running` attempts of the caller, `drivable` False where it is only declared."""
+    """One resource and how it stands: `running` attempts of the caller, `drivable` False where it is only declared.
+
+    `here` says that what runs on it runs on this machine, whatever it stands for.
+    """
 
     resource: Resource
     available: bool
     drivable: bool
     running: int
+    here: bool = True
     state: ResourceState | None = None
 
 
@@ -155,6 +163,12 @@ class Reads:
     """the last so many bytes"""
     changed: Callable[[], int]
     """a number that rises whenever something happened"""
+    plane: Callable[[], DnaPlane]
+    trust: Callable[[], TrustNow]
+    drift: Callable[[], DriftNow]
+    spending: Callable[[], SpendingNow]
+    demand: Callable[[], DemandShown]
+    registry: Callable[[], RegistryNow]
 
     def guarded(self, check: Callable[[], None]) -> "Reads":
         """Return reads that call `check`, which may raise, before each answer."""

@@ -10,7 +10,7 @@ export default {
         <tbody>
           <tr v-for="row in rows" :key="row.key" :class="{strong: row.strong}">
             <td v-for="(cell, at) in row.cells" :key="at" :data-title="columns[at].title"
-                :class="{number: columns[at].numeric, wide: columns[at].wide}">
+                :class="{number: columns[at].numeric, wide: columns[at].wide, unknown: cell.text === '-'}">
               <span class="inner">
                 <a v-if="cell.href" :href="cell.href">{{ cell.text }}</a>
                 <time v-else-if="cell.at_s !== undefined" :title="full(cell.at_s)">{{ moment(cell.at_s) }}</time>

@@ -21,7 +21,7 @@ async def show(view: View, reads: Reads, caller: Caller, places: dict[str, str])
 
     ui.add_head_html(_head())
     _header(view, caller)
-    with ui.element("main").props("id=main tabindex=-1"), parts.gathering() as feeds:
+    with ui.element("div").classes("page").props("id=content tabindex=-1"), parts.gathering() as feeds:
         parts.text("h1", view.title)
         parts.text("p", view.about, "about")
         try:
@@ -44,7 +44,7 @@ def _head() -> str:
 def _header(view: View, caller: Caller) -> None:
     from nicegui import ui
 
-    parts.text("a", "To the content", "skip").props("href=#main")
+    parts.text("a", "To the content", "skip").props("href=#content")
     with ui.element("header"):
         with ui.element("nav").props('aria-label="Pages"'):
             parts.text("a", "dnaml", "brand").props("href=/ui/")

@@ -1,9 +1,12 @@
 """Tables as plain values: columns, and rows of cells; a component of the page draws them and keeps the focus."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
+
+from dnaml.answers import amounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,19 @@ def told(rows: Sequence[Row]) -> list[dict[str, Any]]:  # JSON values
         }
         for row in rows
     ]
+
+
+def money(value_usd: float | None) -> str:
+    """Write money so that a column of it can be compared: two digits after the point, more for what is small.
+
+    >>> money(0.2), money(1234.5), money(0.00123), money(4e-8), money(0.0), money(None)
+    ('$0.20', '$1,234.50', '$0.0012', '<$0.0001', '$0.00', '-')
+    """
+    if value_usd is None or not math.isfinite(value_usd):
+        return amounts.UNKNOWN
+    if 0 < value_usd < 1e-4:
+        return "<$0.0001"
+    return f"${value_usd:,.2f}" if value_usd == 0 or value_usd >= 0.1 else f"${value_usd:.4f}"
 
 
 def job_link(job_id: str) -> str:

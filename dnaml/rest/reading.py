@@ -33,6 +33,7 @@ from dnaml.history import AttemptView, JobView
 from dnaml.rest.auth import Caller
 from dnaml.rest.census import Census
 from dnaml.rest.gate import identify
+from dnaml.rest.insight import Insight
 from dnaml.rest.job_answers import whole_job
 from dnaml.rest.log_tail import log_tail
 from dnaml.rest.service import Service
@@ -44,6 +45,7 @@ HOST_S = 10.0  # a sample of the machine that is older is no news
 def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
     """Return what gives a page of the dashboard, by its request, who looks and what he may read."""
     censuses: dict[str, Census] = {}
+    insights: dict[str, Insight] = {}
 
     def open_reads(request: Any) -> tuple[Reads, Caller]:  # a request of NiceGUI's own application
         service: Service = app.state.service
@@ -55,7 +57,8 @@ def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
                 raise AccessEnded("this token was revoked or is over")
 
         census = censuses.setdefault(caller.tenant, Census(service.live, caller.tenant))
-        reading = Reading(service, caller, census, url=str(request.base_url).removesuffix("/ui/"))
+        insight = insights.setdefault(caller.tenant, Insight(service, caller.tenant))
+        reading = Reading(service, caller, census, insight, url=str(request.base_url).removesuffix("/ui/"))
         return reading.reads().guarded(check), caller
 
     return open_reads
@@ -64,8 +67,9 @@ def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
 class Reading:
     """Answers one caller; every method may take some milliseconds and is called off the event loop."""
 
-    def __init__(self, service: Service, caller: Caller, census: Census, *, url: str) -> None:
+    def __init__(self, service: Service, caller: Caller, census: Census, insight: Insight, *, url: str) -> None:
         self._service, self._tenant, self._census, self._url = service, caller.tenant, census, url
+        self._insight = insight
 
     def reads(self) -> Reads:
         """Return what pages ask."""
@@ -81,6 +85,12 @@ class Reading:
             samples=self.samples,
             log=self.log,
             changed=lambda: self._service.live.hub.last,
+            plane=self._insight.plane,
+            trust=self._insight.trust,
+            drift=self._insight.drift,
+            spending=self._insight.spending,
+            demand=self._insight.demand,
+            registry=self._insight.registry,
         )
 
     def about(self) -> About:
@@ -94,6 +104,7 @@ class Reading:
         """Return every resource, those on which work can run first."""
         service, running = self._service, self._census.now().running
         drivable = {one.id for one in service.pool()}
+        local = service.settings.engine == "local"
         states, host = service.engine.controller.pool.states, self._host()
         return [
             ResourceNow(
@@ -101,6 +112,7 @@ class Reading:
                 available=service.can_run_on(one.id),
                 drivable=one.id in drivable,
                 running=running.get(one.id, 0),
+                here=local and one.id in drivable,
                 state=_fresh(one, states.get(one.id), host),
             )
             for one in service.resources()
