@@ -24,6 +24,12 @@ def burns(seconds: float, number: int) -> int:
     return number
 
 
+def naps(items: list[int]) -> list[int]:
+    """Wait for as long as there are items, and return them."""
+    time.sleep(0.02 * len(items))
+    return items
+
+
 def steps(count: int, step_s: float, note: str, *, context: Any) -> int:  # Any: a Context
     """Take steps from the checkpoint on; each step taken is one line in the file `note`."""
     done = context.restore(default=0)

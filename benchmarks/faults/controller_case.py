@@ -14,13 +14,15 @@ from dnaml.schedule.settings import ControllerSettings
 class Told:
     """A controller, its clock, and what it asked for so far."""
 
-    def __init__(self, places: int, settings: ControllerSettings | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, places: int, settings: ControllerSettings | None = None, seed: int = 0, *, slots: int = 1
+    ) -> None:
         settings = settings or ControllerSettings()
         self.controller = Controller(FifoPolicy(), LivePredictor(), Objective(), settings, seed)
         self.at_s = 1.0
         self.ends: dict[str, EndJob] = {}
         self.extra_ends = 0
-        self.resources = tuple(Resource(id=f"r{number}", price_usd_per_h=1.0) for number in range(places))
+        self.resources = tuple(Resource(id=f"r{n}", price_usd_per_h=1.0, slots=slots) for n in range(places))
         self.starts: list[StartAttempt] = []
         self.tell(*(self.up(resource) for resource in self.resources))
 
@@ -41,9 +43,12 @@ class Told:
         self.starts += started
         return started
 
-    def submit(self, name: str, resilience: Resilience | None = None) -> list[StartAttempt]:
+    def submit(
+        self, name: str, resilience: Resilience | None = None, *, units: tuple[int, int] = (1, 1)
+    ) -> list[StartAttempt]:
         """Submit a job of one computation."""
-        job = Job(id=name, computation_id="work", submitted_at_s=self.at_s, resilience=resilience or Resilience())
+        resilience = resilience or Resilience()
+        job = Job(id=name, computation_id="work", submitted_at_s=self.at_s, resilience=resilience, units=units)
         return self.tell(ev.Submitted(at_s=self.at_s, job=job, computation=Computation(id="work", kernel="work")))
 
     def began(self, start: StartAttempt) -> Event:

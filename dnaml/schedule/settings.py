@@ -35,6 +35,8 @@ class ControllerSettings:
     """an attempt that is expected to end sooner gets no copy"""
     spot_check_share: float = 0.0
     """of the single jobs that succeeded, that run once more elsewhere"""
+    spot_check_first: int = 100
+    """where there are checks, all results of a resource are checked until so many of them were confirmed"""
     cooldown_s: float = 60.0
     """a flapping resource takes no work for so long, twice as long each time"""
     most_cooldown_s: float = 600.0

@@ -1,10 +1,12 @@
 """Spot checks: some jobs run once more elsewhere after their commit, and resources that differ lose trust.
 
+A resource is checked in all that it does until enough of its results agreed with another's, then in a share of it.
 The committed result never changes. Two that differ are both doubted until a third run decides; where all three differ,
 it is the computation whose results vary, and it is checked no more.
 """
 
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 from dnaml.core.attempt import Attempt, AttemptState, Placement
@@ -33,13 +35,17 @@ class SpotChecks:
         self._dispatch, self._endings, self._seed = dispatch, endings, seed
         self._open: dict[str, _Check] = {}
         self._varying: set[str] = set()
+        self._agreed: Counter[str] = Counter()  # results of a resource that another confirmed, since it was last wrong
 
     def consider(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
         """Check a job whose single result was just committed, if it is among those drawn."""
-        share = self._dispatch.settings.spot_check_share
+        settings = self._dispatch.settings
+        share = settings.spot_check_share
         if share <= 0 or self._dispatch.recovering or event.outcome is not AttemptState.DONE or event.result is None:
             return
         is_single = attempt.placement.parts == 1 and entry.job.resilience.replicas == 1
+        if self._agreed[attempt.placement.resource_id] < settings.spot_check_first:
+            share = 1.0
         varies = entry.computation.id in self._varying
         if varies or not (entry.over and is_single and is_drawn(entry.job.id, self._seed, share)):
             return
@@ -71,6 +77,8 @@ class SpotChecks:
             return
         check.votes.append(vote_of(attempt, event))
         first, *others = check.votes
+        if len(others) == 1 and others[0].digest == first.digest:
+            self._agreed.update((first.resource_id, others[0].resource_id))
         if len(others) == 1 and others[0].digest != first.digest:
             for vote in check.votes:
                 self._dispatch.pool.distrust(vote.resource_id)
@@ -86,11 +94,16 @@ class SpotChecks:
         for vote in (first, second):
             self._dispatch.pool.distrust(vote.resource_id, -1)
         if third.digest == first.digest:
-            self._endings.distrust(check.entry, second, at_s)
+            self._hold_wrong(check.entry, second, at_s)
         elif third.digest == second.digest:
-            self._endings.distrust(check.entry, first, at_s)
+            self._hold_wrong(check.entry, first, at_s)
         else:
             self._varying.add(check.entry.computation.id)
+
+    def _hold_wrong(self, entry: Entry, vote: Vote, at_s: float) -> None:
+        """Take trust from a resource, and check all that it does from here on."""
+        self._endings.distrust(entry, vote, at_s)
+        self._agreed[vote.resource_id] = 0
 
 
 def is_drawn(job_id: str, seed: int, share: float) -> bool:

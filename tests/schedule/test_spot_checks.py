@@ -6,7 +6,7 @@ from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.events import Command, StartAttempt, WakeAt
 from dnaml.core.work import Computation
 from dnaml.schedule.spot_checks import is_drawn
-from tests.schedule.doubles import Desk, ended, ends, starts, stops
+from tests.schedule.doubles import Desk, StatedPredictor, ended, ends, starts, stops
 from tests.schedule.test_votes import stored
 
 DONE, FAILED, LOST, STOPPED = AttemptState.DONE, AttemptState.FAILED, AttemptState.LOST, AttemptState.STOPPED
@@ -97,7 +97,7 @@ def test_a_job_is_not_checked_where_there_is_no_other_resource_or_it_voted_or_wa
     desk.up("r0", "r1")
     (start,) = starts(desk.submit("a"))
     assert starts(desk.tell(replace(ended(start, 0.0, DONE), result=None))) == []
-    desk = Desk(spot_check_share=1e-9)
+    desk = Desk(spot_check_share=1e-9, spot_check_first=0)
     desk.up("r0", "r1")
     (start,) = starts(desk.submit("a"))
     assert starts(desk.done(start)) == []
@@ -128,3 +128,33 @@ def test_the_share_that_is_drawn_is_as_wanted_and_depends_on_the_seed():
     assert 0.17 < len(drawn) / len(names) < 0.23
     assert drawn != {name for name in names if is_drawn(name, 2, 0.2)}
     assert all(is_drawn(name, 1, 1.0) for name in names)
+
+
+def test_all_that_a_resource_does_is_checked_until_enough_was_confirmed_and_again_after_it_was_wrong():
+    desk = Desk(
+        predictor=StatedPredictor(seconds={"r0": 1.0, "r1": 2.0, "r2": 3.0}),
+        spot_check_share=0.5,
+        spot_check_first=1,
+        learn_every_s=1e9,
+    )
+    desk.up("r0", "r1", "r2")
+    names = [f"job-{i}" for i in range(40)]
+    drawn = [name for name in names if is_drawn(name, 0, 0.5)]
+    passed_over = [name for name in names if name not in drawn]
+
+    def checkers(name: str, *say: str) -> list[str]:
+        """Let r0 say x and those who check it what they say; return who they were."""
+        (start,) = starts(desk.submit(name))
+        assert start.attempt.placement.resource_id == "r0"
+        found, asked = starts(says(desk, start, "x")), list[str]()
+        for what in say:
+            asked.append(found[0].attempt.placement.resource_id)
+            found = starts(says(desk, found[0], what))
+        assert not found
+        return asked
+
+    assert checkers(passed_over[0], "x") == ["r1"]
+    assert checkers(passed_over[1]) == []
+    assert checkers(drawn[0], "y", "y") == ["r1", "r2"]
+    assert checkers(passed_over[2], "x") == ["r1"]
+    assert checkers(passed_over[3]) == []
