@@ -101,6 +101,7 @@ class Autoscaler:
         return PoolView(
             machines=machines,
             coming=self._carrier.coming,
+            leaving=len(self._leaving),
             wait_s=waited_s,
             waiting_work_s=self._scaler.usual_s * len(self._waiting),
             own_rate=float(sum(one.slots for one in self._own.values())),

@@ -105,11 +105,13 @@ class Machine:
 class PoolView:
     """What a scaler is told of the pool: machines that are up and ordered, how long work waits, and how much of it.
 
-    `own_rate` is how many seconds of work a second is done by resources that are there anyhow.
+    `leaving` machines are told to go and not gone yet. `own_rate` is how many seconds of work a second is done by
+    resources that are there anyhow.
     """
 
     machines: Sequence[Machine]
     coming: int = 0
+    leaving: int = 0
     wait_s: float = 0.0
     waiting_work_s: float = 0.0
     own_rate: float = 0.0
@@ -199,7 +201,9 @@ class Scaler:
         target = self._within(max(self._target - self._own, self._guard(view)))
         there = len(view.machines) + view.coming
         if target > there:
-            return (self._acquire(at_s, min(target - there, self._settings.most_at_once), view),)
+            most = self._settings.most_machines - there - view.leaving
+            count = min(target - there, self._settings.most_at_once, most)
+            return (self._acquire(at_s, count, view),) if count > 0 else ()
         keep = self._within(max([target, *(wanted - self._own for wanted in self._wanted)]))
         return self._release(at_s, view, there - keep)
 

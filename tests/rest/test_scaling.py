@@ -33,16 +33,15 @@ def test_the_forecast_shows_the_numbers_that_the_engine_acts_on(tmp_path: Path):
         view = api.ended(api.submit("double", 21))
         assert view["state"] == "SUCCEEDED"
         shown = {"template", "levels", "demand", "level", "wanted", "machines", "coming", "spent_usd", "decisions"}
-        until(lambda: api.service.scaling.told().decisions[-1].what == "release")
+        until(lambda: api.service.scaling.told().decisions[-1].what == "release" and not api.service.pool())
         api.service.scaling._stop.set()
         api.service.scaling._thread.join()
-        acted_on = msgspec.to_builtins(api.service.scaling.told())
+        acted_on = msgspec.json.decode(msgspec.json.encode(api.service.scaling.told()))
         told = api.get("/forecast").json()["scaling"]
         assert shown <= set(told)
-        assert told == acted_on | {name: list(acted_on[name]) for name in ("levels", "demand", "machines", "refused")}
+        assert told == acted_on
         assert told["decisions"][0]["what"] == "acquire"
         assert told["spent_usd"] > 0
-        assert not api.service.pool()
     finally:
         api.close()
 

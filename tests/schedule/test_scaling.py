@@ -188,3 +188,53 @@ def test_the_cheapest_work_is_chosen():
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_what_own_resources_carry_needs_no_machine():
+    made = scaler(3.0, least_machines=0)
+    made.observe(submitted(0.0))
+    assert made.decide(60.0, PoolView(machines=(), own_rate=3.5)) == ()
+    assert made.target == 0
+    (order,) = made.decide(61.0, PoolView(machines=(), own_rate=1.0))
+    assert order.count == 2
+
+
+def test_machines_that_are_going_count_against_the_most():
+    made = scaler(3.0, most_machines=3)
+    made.observe(submitted(0.0))
+    (order,) = made.decide(60.0, PoolView(machines=(), leaving=1))
+    assert order.count == 2
+    assert made.decide(61.0, PoolView(machines=machines(1), leaving=2)) == ()
+
+
+def test_with_no_least_machine_none_is_held_for_next_to_nothing():
+    made = scaler(0.04, least_machines=0, release_after_bins=1)
+    made.observe(submitted(0.0))
+    made.decide(60.0, PoolView(machines=()))
+    assert made.target == 0
+    held = scaler(0.04, least_machines=1)
+    held.observe(submitted(0.0))
+    held.decide(60.0, PoolView(machines=()))
+    assert held.target == 1
+
+
+def test_a_new_scaler_goes_on_with_the_bins_and_leads_of_an_earlier_one():
+    made = scaler(3.0, judged_bins=2)
+    made.remember([30.0, 60.0, 90.0], 600.0, [400.0] * 64)
+    assert made.past_s == pytest.approx((30.0, 60.0, 90.0))
+    assert made.closed_s == 600.0
+    assert made.lead.seen_s == (400.0,) * 64
+    assert made.ahead == 8
+    assert made._forecaster.seen == pytest.approx([0.5, 1.0, 1.5])
+    made.decide(660.0, PoolView(machines=machines(3)))
+    assert made.past_s == pytest.approx((30.0, 60.0, 90.0, 0.0))
+
+
+def test_leads_that_came_are_told_apart_from_the_first_guess():
+    lead = LeadTime(10.0, counts=2, memory=4)
+    lead.observe(1.0)
+    assert lead.seen_s == (1.0,)
+    for seconds in (2.0, 3.0, 4.0):
+        lead.observe(seconds)
+    assert lead.seen_s == (1.0, 2.0, 3.0, 4.0)
+    assert Demand(10.0, lambda one: 1.0).closed_s is None
