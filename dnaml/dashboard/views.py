@@ -6,7 +6,7 @@ A page draws into the current NiceGUI container: `page(reads, caller)`, and part
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dnaml.dashboard import job, pool, queue
+from dnaml.dashboard import calibration, demand, dna_map, job, pool, queue, registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,34 @@ VIEWS: tuple[View, ...] = (
         title="Queue",
         about="Your jobs by state, and which of them ran where and when.",
         draw=queue.page,
+    ),
+    View(
+        path="/map",
+        name="DNA map",
+        title="DNA map",
+        about="Which resources are alike, and which work they suit.",
+        draw=dna_map.page,
+    ),
+    View(
+        path="/calibration",
+        name="Calibration",
+        title="Calibration and drift",
+        about="Whether what was predicted then happened, and what is no longer what it was.",
+        draw=calibration.page,
+    ),
+    View(
+        path="/demand",
+        name="Cost and demand",
+        title="Cost and demand",
+        about="What your work cost, what is asked for and expected, and what scaling makes of it.",
+        draw=demand.page,
+    ),
+    View(
+        path="/models",
+        name="Models",
+        title="Models",
+        about="What was learned, how good it is beside simpler ways, and what predicts now.",
+        draw=registry.page,
     ),
     View(
         path="/jobs/{job_id}",
