@@ -39,8 +39,9 @@ class Told:
 def controller_for(script: Script) -> Controller:
     """Return the real controller with short rests and every kind of move switched on."""
     settings = ControllerSettings(
-        window_jobs=script.window_jobs, cores={"here": CORES}, learn_every_s=5.0, spot_check_share=0.2, spot_check_first=2,
-        speculation_share=1.0, speculation_least_s=0.5, cooldown_s=3.0, seal_ticks=2, overrun_known_runs=1,
+        window_jobs=script.window_jobs, cores={"here": CORES}, learn_every_s=5.0, seal_ticks=2,
+        spot_check_share=0.2, spot_check_first=2, speculation_share=1.0, speculation_least_s=0.5,
+        cooldown_s=3.0, overrun_known_runs=1,
     )  # fmt: skip
     policy = FifoPolicy() if script.fifo else MatchingPolicy()
     return Controller(policy, StatedPredictor(seconds=script.seconds, spread=1.5), LATENCY, settings)
