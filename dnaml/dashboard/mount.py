@@ -16,6 +16,13 @@ ICON = (
 )
 
 
+def _packed(app: Any) -> Any:  # ASGI applications
+    """Send the files of the page compressed, at the level that costs a third of the best and is 3 % larger."""
+    from starlette.middleware.gzip import GZipMiddleware
+
+    return GZipMiddleware(app, minimum_size=500, compresslevel=5)
+
+
 def mount(app: Any, open_reads: Callable[[Any], tuple[Reads, Caller]]) -> None:
     """Add the pages to a FastAPI application; `open_reads` gives what the caller of a request may read.
 
@@ -40,5 +47,6 @@ def mount(app: Any, open_reads: Callable[[Any], tuple[Reads, Caller]]) -> None:
         tailwind=False,
         reconnect_timeout=10.0,
         binding_refresh_interval=None,
+        gzip_middleware_factory=_packed,
         show_welcome_message=False,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dnaml.answers import amounts
 from dnaml.core.dna import RAW_SLOTS, ResourceDNA
-from dnaml.core.resource import Resource, Site
+from dnaml.core.resource import Site
 from dnaml.dashboard import parts
 from dnaml.dashboard.palette import HEAT, MUTED, PANEL, Option, axis, chart
 from dnaml.dashboard.reads import Caller, Reads, ResourceNow
