@@ -175,9 +175,16 @@ def settled(event: Event) -> bool:
     return isinstance(event, ev.Settled)
 
 
-def begins(attempt_id: str) -> Callable[[Event], bool]:
-    """Return the test whether an event says that an attempt began."""
-    return lambda event: isinstance(event, ev.AttemptStarted) and event.attempt_id == attempt_id
+def begins(*attempt_ids: str) -> Callable[[Event], bool]:
+    """Return the test whether an event says that an attempt began, the last of those named, in whatever order."""
+    missing = set(attempt_ids)
+
+    def tests(event: Event) -> bool:
+        if isinstance(event, ev.AttemptStarted):
+            missing.discard(event.attempt_id)
+        return not missing
+
+    return tests
 
 
 def ends(attempt_id: str) -> Callable[[Event], bool]:

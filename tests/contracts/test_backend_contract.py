@@ -142,7 +142,7 @@ def test_what_runs_on_a_resource_that_is_lost_ends_as_lost_and_the_rest_goes_on(
         return []
 
     scene.once(settled, lambda: [scene.start("a", Work.ENDLESS, "r0"), scene.start("b", Work.STEPS, "r1", every_s=9.0)])
-    scene.once(begins("b.1"), lose)
+    scene.once(begins("a.1", "b.1"), lose)
     log = scene.play("r0", "r1")
     end = end_of(log, "a.1")
     assert end.outcome is AttemptState.LOST

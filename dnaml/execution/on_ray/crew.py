@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from dnaml.core import events as ev
-from dnaml.core.attempt import JobState, Stored
+from dnaml.core.attempt import Attempt, JobState, Stored
 from dnaml.core.errors import DnamlError
 from dnaml.core.events import Command, EndJob, Event, Explain, SealCheckpoint, StartAttempt, StopAttempt
 from dnaml.core.plan import Decision
@@ -69,7 +69,7 @@ class Crew:
         """Carry out what the engine asks."""
         if isinstance(message, wire.Start):
             self.used = True
-            self._payloads.setdefault(message.attempt.job_id, []).append(message.payload)
+            self._payloads.setdefault(message.placement.job_id, []).append(message.payload)
             self._orders.append(_command(message))
         elif isinstance(message, wire.Stop):
             self._orders.append(StopAttempt(attempt_id=message.attempt_id, epoch=message.epoch, reason=message.reason))
@@ -116,7 +116,7 @@ class Crew:
     def _report(self, event: Event) -> None:
         if isinstance(event, ev.AttemptStarted):
             self._log_of[event.attempt_id] = event.log or ""
-            self._tell(wire.Begun(event))
+            self._tell(wire.Begun(event.attempt_id, event.epoch, event.pid or 0, event.log or "", event.log_start))
         elif isinstance(event, ev.AttemptProgressed):
             self._tell(wire.Progressed(event))
         elif isinstance(event, ev.CheckpointSealed):
@@ -139,7 +139,21 @@ class Crew:
         if not payloads:
             self._payloads.pop(event.attempt_id.rpartition(".")[0], None)
         outcome = self._outcomes.pop(event.result.offset, b"") if event.result is not None else b""
-        self._tell(wire.Over(event, outcome, self._log(self._log_of.pop(event.attempt_id, ""), event.log)))
+        self._tell(
+            wire.Over(
+                event.attempt_id,
+                event.epoch,
+                event.outcome,
+                event.usage,
+                event.error,
+                event.log,
+                event.began,
+                event.cause,
+                event.result.digest if event.result is not None else "",
+                outcome,
+                self._log(self._log_of.pop(event.attempt_id, ""), event.log),
+            )
+        )
 
     def _log(self, name: str, span: tuple[int, int] | None) -> bytes:
         """Return what an attempt wrote, from its first byte on."""
@@ -180,38 +194,40 @@ class Crew:
 
 def _command(message: wire.Start) -> StartAttempt:
     """Return the command for the local back end; what only the engine needs to know of the job is left out."""
-    attempt = message.attempt
     return StartAttempt(
-        attempt=attempt,
-        job=Job(id=attempt.job_id, computation_id=attempt.computation_id, submitted_at_s=0.0),
-        computation=Computation(
-            id=attempt.computation_id,
-            kernel=attempt.computation_id,
-            checkpointable=message.checkpointable,
-            memory_bytes=message.memory_bytes,
+        attempt=Attempt(
+            id=message.attempt_id,
+            epoch=message.epoch,
+            job_id=message.placement.job_id,
+            computation_id=message.computation_id,
+            placement=message.placement,
         ),
+        job=_JOB,
+        computation=_SAVING if message.checkpointable else _PLAIN,
         checkpoint=message.checkpoint,
-        decision=_decided(attempt.job_id, attempt.id, attempt.placement.resource_id),
+        decision=_DECISION,
         kill_after_s=message.kill_after_s,
     )
 
 
-def _decided(job_id: str, attempt_id: str, resource_id: str) -> Decision:
-    """Return the record of a decision that was taken elsewhere."""
-    return Decision(
-        job_id=job_id,
-        attempt_id=attempt_id,
-        at_s=0.0,
-        policy="",
-        path="",
-        chosen=resource_id,
-        resource_ids=(),
-        runtime_p10_s=(),
-        runtime_p50_s=(),
-        runtime_p90_s=(),
-        wait_s=(),
-        cost_usd=(),
-        risk=(),
-        score=(),
-        reasons=(),
-    )
+_PLAIN = Computation(id="elsewhere", kernel="elsewhere")
+_SAVING = Computation(id="elsewhere", kernel="elsewhere", checkpointable=True)
+_JOB = Job(id="elsewhere", computation_id="elsewhere", submitted_at_s=0.0)
+_DECISION = Decision(
+    job_id="elsewhere",
+    attempt_id="",
+    at_s=0.0,
+    policy="",
+    path="",
+    chosen="",
+    resource_ids=(),
+    runtime_p10_s=(),
+    runtime_p50_s=(),
+    runtime_p90_s=(),
+    wait_s=(),
+    cost_usd=(),
+    risk=(),
+    score=(),
+    reasons=(),
+)
+"""what every command here holds of what was decided elsewhere: nobody reads it"""

@@ -11,13 +11,13 @@ from collections import deque
 
 import msgspec
 
-from dnaml.core.attempt import Attempt, Checkpoint
-from dnaml.core.events import AttemptEnded, AttemptProgressed, AttemptStarted, CheckpointSealed
+from dnaml.core.attempt import AttemptState, Cause, Checkpoint, Placement, Usage
+from dnaml.core.events import AttemptProgressed, CheckpointSealed
 from dnaml.core.resource import Resource, ResourceState
 from dnaml.execution.local import LocalSettings
 from dnaml.execution.messages import framed
 
-PROTOCOL = 1
+PROTOCOL = 2
 CHUNK_BYTES = 1 << 18
 _HEAD = struct.Struct("<QQ")
 
@@ -90,12 +90,14 @@ class Refused(msgspec.Struct, array_like=True, tag="refused"):
 class Start(msgspec.Struct, array_like=True, tag="start"):
     """Engine to agent: run an attempt; `payload` is an encoded Payload."""
 
-    attempt: Attempt
+    attempt_id: str
+    epoch: int
+    computation_id: str
+    placement: Placement
     payload: bytes
     checkpoint: Checkpoint | None
     kill_after_s: float | None
     checkpointable: bool
-    memory_bytes: int | None
 
 
 class Stop(msgspec.Struct, array_like=True, tag="stop"):
@@ -134,9 +136,13 @@ class Chunk(msgspec.Struct, array_like=True, tag="chunk"):
 
 
 class Begun(msgspec.Struct, array_like=True, tag="begun"):
-    """Agent to engine: a worker began."""
+    """Agent to engine: a worker began; what it writes goes to `log` from byte `log_start` on."""
 
-    event: AttemptStarted
+    attempt_id: str
+    epoch: int
+    pid: int
+    log: str
+    log_start: int
 
 
 class Progressed(msgspec.Struct, array_like=True, tag="progressed"):
@@ -152,11 +158,19 @@ class Kept(msgspec.Struct, array_like=True, tag="kept"):
 
 
 class Over(msgspec.Struct, array_like=True, tag="over"):
-    """Agent to engine: an attempt ended, with its outcome unread and what it wrote to its log."""
+    """Agent to engine: an attempt ended, as AttemptEnded has it; its outcome is unread, `output` is what it wrote."""
 
-    event: AttemptEnded
+    attempt_id: str
+    epoch: int
+    state: AttemptState
+    usage: Usage
+    error: str | None
+    log: tuple[int, int] | None
+    began: bool
+    cause: Cause | None
+    digest: str
     outcome: bytes
-    log: bytes
+    output: bytes
 
 
 class Described(msgspec.Struct, array_like=True, tag="described"):

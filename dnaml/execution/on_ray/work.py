@@ -108,15 +108,16 @@ class LiveWork:
         if command.checkpoint is not None and self._carries:
             self._send_checkpoint(peer, command.checkpoint.id)
         payload = self._listener.payload(attempt.job_id)
-        computation = command.computation
         peer.say(
             wire.Start(
-                attempt,
+                attempt.id,
+                attempt.epoch,
+                attempt.computation_id,
+                attempt.placement,
                 payload,
                 command.checkpoint,
                 command.kill_after_s,
-                computation.checkpointable,
-                computation.memory_bytes,
+                command.computation.checkpointable,
             )
         )
 
@@ -159,38 +160,65 @@ class LiveWork:
 
     def heard(self, peer: Peer, message: wire.ToEngine) -> Iterator[Event]:
         """Tell on what an agent says of its attempts; of those that are over for us nothing counts any more."""
-        if isinstance(message, wire.Chunk):
+        if isinstance(message, wire.Over):
+            if (live := self._live_of(peer, message.attempt_id, message.epoch)) is not None:
+                yield self._over(live, message)
+        elif isinstance(message, wire.Begun):
+            if (live := self._live_of(peer, message.attempt_id, message.epoch)) is not None:
+                yield self._begun(live, message)
+        elif isinstance(message, wire.Chunk):
             try:
                 self._receiver.take(message)
             except (OSError, DnamlError) as error:
                 _log.warning("checkpoint %s cannot be kept: %s", message.checkpoint_id, error)
-            return
-        if not isinstance(message, wire.Begun | wire.Progressed | wire.Kept | wire.Over):
-            return
-        event = message.event
-        live = self.live.get(event.attempt_id)
-        if live is None or live.peer is not peer or live.attempt.epoch != event.epoch:
-            self.refused += 1
-        elif isinstance(message, wire.Over):
-            yield self._over(live, message)
         elif isinstance(message, wire.Kept):
-            yield from self._kept(live, message.event)
-        elif isinstance(message, wire.Begun):
-            live.pid = message.event.pid or 0
-            live.log = f"{peer.node_id[:8]}-{message.event.log}" if message.event.log else ""
-            yield replace(message.event, at_s=self._now_s(), log=live.log or None)
-        else:
+            if (live := self._live_of(peer, message.event.attempt_id, message.event.epoch)) is not None:
+                yield from self._kept(live, message.event)
+        elif isinstance(message, wire.Progressed) and self._live_of(
+            peer, message.event.attempt_id, message.event.epoch
+        ):
             yield replace(message.event, at_s=self._now_s())
 
+    def _live_of(self, peer: Peer, attempt_id: str, epoch: int) -> Live | None:
+        """Return the attempt that an agent speaks of; None, and counted, if it is over for us."""
+        live = self.live.get(attempt_id)
+        if live is not None and live.peer is peer and live.attempt.epoch == epoch:
+            return live
+        self.refused += 1
+        return None
+
+    def _begun(self, live: Live, message: wire.Begun) -> ev.AttemptStarted:
+        attempt = live.attempt
+        live.pid = message.pid
+        live.log = f"{live.peer.node_id[:8]}-{message.log}" if message.log else ""
+        return ev.AttemptStarted(
+            at_s=self._now_s(),
+            attempt_id=attempt.id,
+            epoch=attempt.epoch,
+            job_id=attempt.job_id,
+            placement=attempt.placement,
+            pid=message.pid or None,
+            log=live.log or None,
+            log_start=message.log_start,
+        )
+
     def _over(self, live: Live, message: wire.Over) -> AttemptEnded:
-        event = message.event
-        del self.live[event.attempt_id]
-        stored = None
-        if message.outcome and event.result is not None:
-            stored = self._listener.store(message.outcome, event.result.digest)
-        if message.log and event.log is not None and live.log:
-            self._write_log(live.log, event.log[0], message.log)
-        return replace(event, at_s=self._now_s(), result=stored)
+        del self.live[message.attempt_id]
+        stored = self._listener.store(message.outcome, message.digest) if message.outcome else None
+        if message.output and message.log is not None and live.log:
+            self._write_log(live.log, message.log[0], message.output)
+        return AttemptEnded(
+            at_s=self._now_s(),
+            attempt_id=message.attempt_id,
+            epoch=message.epoch,
+            outcome=message.state,
+            usage=message.usage,
+            error=message.error,
+            result=stored,
+            log=message.log,
+            began=message.began,
+            cause=message.cause,
+        )
 
     def _write_log(self, name: str, start: int, text: bytes) -> None:
         """Write an attempt's output where it lies in its worker's log, so that it is found as a local one is."""
