@@ -1,4 +1,4 @@
-"""S5: single jobs that arrive, a part of them with deadlines, on sixteen units of each of three types."""
+"""S5: single jobs that arrive, some with deadlines, on sixteen units of each of three types; the balanced preset."""
 
 from benchmarks.report import Row
 from benchmarks.scheduling import folder

@@ -1,4 +1,4 @@
-"""S1: elastic training jobs on nine traces, dnaml's policy over Sia's."""
+"""S1: elastic training jobs on nine traces, dnaml's balanced preset over Sia's."""
 
 import statistics
 from collections.abc import Callable
