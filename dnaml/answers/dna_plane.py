@@ -64,7 +64,7 @@ def dna_plane(
 ) -> DnaPlane:
     """Return the map of resources and computations; `used` are ids of resources that ran work of whoever looks.
 
-    `all_computations` is how many there are, where not all are given. About 30 us of CPU time a resource and computation.
+    `all_computations` is how many there are, where not all are given. Takes about 30 us of CPU time for each.
     """
     supply = np.array([resource_dna(one).vector[:RAW_SLOTS] for one in resources], dtype=np.float64)
     supply = supply.reshape(len(resources), RAW_SLOTS)

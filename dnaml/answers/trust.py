@@ -4,11 +4,11 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dnaml.answers.judged import LEVELS, Judged
-from dnaml.answers.timeline import Bin, Timeline
+from dnaml.answers.timeline import Timeline
 from dnaml.predict.coverage import CoverageWatch
 from dnaml.predict.drift import Alarm
 
@@ -16,7 +16,8 @@ OTHERS = "(others)"
 MOST_NAMES = 1_000  # resources or kernels told apart
 STEP_LOG = 0.05  # a class of the ratio measured over predicted: 5 %
 LARGEST_LOG = math.log(100.0)
-_RUNS = "runs"
+MOST_SPANS, FEWEST_A_SPAN = 40, 5  # of time
+_RUNS, _INSIDE = "runs", "inside"
 _GROUP = "all"
 
 
@@ -31,9 +32,10 @@ class LevelMet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The runs that ended within a bin of time: quantiles of measured over predicted, share inside p10-p90."""
+    """The runs that ended within a span of time: quantiles of measured over predicted, share inside p10-p90."""
 
     at_s: float
+    until_s: float
     runs: int
     ratio_p10: float
     ratio_p50: float
@@ -58,7 +60,6 @@ class TrustNow:
     runs: int
     inside: float
     levels: Sequence[LevelMet]
-    width_s: float
     spans: Sequence[Span]
     resources: Sequence[NameMet]
     kernels: Sequence[NameMet]
@@ -98,7 +99,7 @@ class Trust:
         for level, below in zip(LEVELS, one.below, strict=True):
             if below:
                 add(one.at_s, _under(level))
-        add(one.at_s, "inside", one.inside)
+        add(one.at_s, _INSIDE, one.inside)
         self._watch = self._watch.updated(_GROUP, inside=one.inside, at_s=one.at_s)
         for kept, name in ((self._resources, one.resource_id), (self._kernels, one.kernel)):
             met = kept.setdefault(name if name in kept or len(kept) < MOST_NAMES else OTHERS, _Met())
@@ -112,10 +113,9 @@ class Trust:
         runs = int(totals.get(_RUNS, 0))
         return TrustNow(
             runs=runs,
-            inside=totals.get("inside", 0.0) / runs if runs else math.nan,
+            inside=totals.get(_INSIDE, 0.0) / runs if runs else math.nan,
             levels=[_level(level, totals, runs) for level in LEVELS] if runs else [],
-            width_s=self._time.width_s,
-            spans=[_span(one) for one in self._time.bins() if one.amounts.get(_RUNS)],
+            spans=list(_spans(self._time, least=max(FEWEST_A_SPAN, runs / MOST_SPANS))),
             resources=_named(self._resources),
             kernels=_named(self._kernels),
             paths=dict(sorted(self._paths.items(), key=lambda item: (-item[1], item[0]))),
@@ -132,12 +132,33 @@ def _level(level: float, totals: Mapping[str | int, float], runs: int) -> LevelM
     return LevelMet(stated=level, met=met, error=math.sqrt(met * (1.0 - met) / runs))
 
 
-def _span(one: Bin[str | int]) -> Span:
-    runs = int(one.amounts[_RUNS])
-    classes = sorted((key, count) for key, count in one.amounts.items() if isinstance(key, int))
+def _spans(time: Timeline[str | int], least: float) -> Iterator[Span]:
+    """Yield bins joined until each holds so many runs; the last may hold fewer."""
+    joined: dict[str | int, float] = {}
+    from_s = 0.0
+    bins = [one for one in time.bins() if one.amounts]
+    for place, one in enumerate(bins):
+        from_s = from_s if joined else one.at_s
+        for key, amount in one.amounts.items():
+            joined[key] = joined.get(key, 0.0) + amount
+        if joined[_RUNS] >= least or place == len(bins) - 1:
+            yield _span(joined, from_s, one.at_s + time.width_s)
+            joined = {}
+
+
+def _span(amounts: Mapping[str | int, float], from_s: float, until_s: float) -> Span:
+    runs = int(amounts[_RUNS])
+    classes = sorted((key, count) for key, count in amounts.items() if isinstance(key, int))
     low, middle, high = (math.exp(STEP_LOG * _quantile(classes, level * runs)) for level in LEVELS)
-    inside = one.amounts.get("inside", 0.0) / runs
-    return Span(at_s=one.at_s, runs=runs, ratio_p10=low, ratio_p50=middle, ratio_p90=high, inside=inside)
+    return Span(
+        at_s=from_s,
+        until_s=until_s,
+        runs=runs,
+        ratio_p10=low,
+        ratio_p50=middle,
+        ratio_p90=high,
+        inside=amounts.get(_INSIDE, 0.0) / runs,
+    )
 
 
 def _quantile(classes: Sequence[tuple[int, float]], wanted: float) -> int:

@@ -13,7 +13,8 @@ from dnaml.dashboard.reads import Caller, Reads
 from dnaml.dashboard.tables import Cell, Column, Row
 from dnaml.dashboard.trust_charts import coverage, errors, reliability
 
-MOST_ROWS = 40
+MOST_ROWS, MOST_WATCHED = 25, 12
+LEAST_TOLD = 0.05  # of the sum that raises an alarm
 FEW_RUNS = 20  # below, a share of runs says little
 DRIFT_COLUMNS = (
     Column(title="Name", wide=True),
@@ -63,7 +64,7 @@ def figures(trust: TrustNow, drift: DriftNow) -> dict[str, str]:
     return {
         "Runs judged": f"{trust.runs:,}",
         "Inside p10-p90 (80 % is meant)": amounts.share(trust.inside),
-        "Measured / predicted": f"x {math.exp(log_ratio):.2f}" if runs else amounts.UNKNOWN,
+        "Measured / predicted": f"× {math.exp(log_ratio):.2f}" if runs else amounts.UNKNOWN,
         "Drifted now": f"{stale:,} of {len(drift.watched):,}",
         "Answers now": drift.health.rung,
     }
@@ -84,7 +85,7 @@ def drift_rows(drift: DriftNow) -> list[Row]:
                 _moment(one.alarm_s),
             ),
         )
-        for one in drift.watched[:MOST_ROWS]
+        for one in drift.watched[:MOST_WATCHED]
     ]
 
 
@@ -101,7 +102,7 @@ def name_rows(names: Sequence[NameMet]) -> list[Row]:
                     share=one.inside,
                     note="few runs" if one.runs < FEW_RUNS else "",
                 ),
-                Cell(text=f"x {one.ratio:.2f}"),
+                Cell(text=f"× {one.ratio:.2f}"),
             ),
         )
         for one in names[:MOST_ROWS]
@@ -115,6 +116,14 @@ def path_rows(paths: Mapping[str, int]) -> list[Row]:
         Row(key=path, cells=(Cell(text=path), Cell(text=f"{count:,}", share=count / total)))
         for path, count in list(paths.items())[:MOST_ROWS]
     ]
+
+
+def watched(drift: DriftNow) -> str:
+    """Say how many are watched and which of them are shown."""
+    if not drift.watched:
+        return "Nothing is watched yet: a resource is from its first run that had been predicted."
+    shown = min(MOST_WATCHED, len(drift.watched))
+    return f"{shown} of {len(drift.watched):,} are shown: those that drifted, then those nearest to an alarm."
 
 
 def degraded(drift: DriftNow) -> str:
@@ -153,6 +162,8 @@ class _Drawn:
         self._tiles.show(figures(trust, drift))
         self._paths.show(path_rows(trust.paths))
         self._drift.show(drift_rows(drift))
+        if self._watched.text != watched(drift):
+            self._watched.text = watched(drift)
         if self._degraded.text != degraded(drift):
             self._degraded.text = degraded(drift)
         if self._judged:
@@ -175,6 +186,7 @@ class _Drawn:
             self._degraded = parts.caption("")
         with parts.panel("Drift", "A sum of surprises; at its bound, something is no longer what it was."):
             self._drift = parts.Table(DRIFT_COLUMNS, "Resources and your computations that are watched for drift")
+            self._watched = parts.caption("")
         with parts.panel("Who answered", "Decisions about your jobs, by the predictor or fallback that was asked."):
             self._paths = parts.Table(PATH_COLUMNS, "Decisions by predictor")
 
@@ -216,8 +228,9 @@ def _drift_state(one: WatchedNow) -> Cell:
 
 
 def _change(one: WatchedNow, bound: float) -> str:
-    way = "slower" if one.statistic > 0 else "faster" if one.statistic < 0 else "none"
-    return f"{way} {abs(one.statistic):.1f} of {bound:g}" if one.statistic else way
+    if abs(one.statistic) < LEAST_TOLD:
+        return "none"
+    return f"{'slower' if one.statistic > 0 else 'faster'} {abs(one.statistic):.1f} of {bound:g}"
 
 
 def _moment(at_s: float) -> Cell:

@@ -188,7 +188,7 @@ class _Drawn:
     def _show_scaling(self, view: DemandView) -> None:
         told, advice = view.shown.scaling, view.shown.advice
         self._nothing.set_visibility(told is None and advice is None)
-        self._not_scaled.set_visibility(told is None and advice is not None)
+        self._not_scaled.set_visibility(told is None)
         self._facts.show(
             scaling_facts(told) if told is not None else advice_facts(advice) if advice is not None else {}
         )

@@ -35,8 +35,7 @@ def spent(spending: SpendingNow) -> Option:
             "itemStyle": {"color": GRAY if name == OTHERS else SERIES[place % len(SERIES)]},
             "data": [
                 {"value": [when, usd], "name": f"{name}\n{amounts.usd(usd)} in {amounts.seconds(spending.width_s)}"}
-                for when, usd in zip(at_ms, values, strict=True)
-                if usd > 0
+                for when, usd in zip(at_ms, values, strict=True)  # each bin: stacks are built by place
             ],
         }
         for place, (name, values) in enumerate(bars.items())
@@ -62,7 +61,7 @@ def spent(spending: SpendingNow) -> Option:
         xAxis=axis("time"),
         yAxis=[each, whole],
         grid=_GRID,
-        legend={**chart([])["legend"], "type": "scroll"},
+        legend={**chart([])["legend"], "type": "scroll", "data": [*bars, "sum"]},
         tooltip={**chart([])["tooltip"], "formatter": "{b}", "extraCssText": "white-space: pre-line"},
     )
 

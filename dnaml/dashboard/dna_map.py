@@ -6,16 +6,31 @@ from typing import Any
 from dnaml.answers import amounts
 from dnaml.answers.dna_plane import CELLS, MOST_COMPUTATIONS, MOST_RESOURCES, DnaPlane, Spot
 from dnaml.dashboard import parts
-from dnaml.dashboard.palette import BLUE, GRAY, GREEN, MUTED, ORANGE, PANEL, PINK, RED, SKY, Option, axis, chart
+from dnaml.dashboard.palette import (
+    BLUE,
+    GRAY,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PANEL,
+    PINK,
+    RED,
+    SKY,
+    YELLOW,
+    Option,
+    axis,
+    chart,
+)
 from dnaml.dashboard.reads import Caller, Reads
 from dnaml.dashboard.tables import Cell, Column, Row
 
 FEWEST = 2  # resources, below which there is no map
-MOST_ROWS = 60
+MOST_ROWS = 40
 MOST_NAMED = 40  # points of a sort that are named on the map itself
 OTHER = "other families"
-OF_KIND: Mapping[str, str] = {"CPU": BLUE, "GPU": ORANGE, "FPGA": GREEN, "ASIC": PINK}
-OF_FAMILY = (RED, SKY, GREEN, PINK)
+OF_KIND: Mapping[str, str] = {"CPU": BLUE, "GPU": ORANGE, "FPGA": RED, "ASIC": INK}
+OF_FAMILY = (PINK, GREEN, SKY, YELLOW)
 COLUMNS = (
     Column(title="Name", wide=True),
     Column(title="Sort"),
@@ -34,14 +49,14 @@ def page(reads: Reads, caller: Caller) -> None:
 def option(plane: DnaPlane) -> Option:
     """Return the chart: a series for each kind of resource and each family of computations."""
     across, up = (_axis(plane, at) for at in (0, 1))
-    across |= {"nameLocation": "middle", "nameGap": 28}
-    up |= {"nameLocation": "middle", "nameGap": 34}
+    across |= {"nameLocation": "middle", "nameGap": 14}
+    up |= {"nameLocation": "middle", "nameGap": 14}
     drawn = [*_resources(plane), *_computations(plane)]
     return chart(
         drawn,
         xAxis=across,
         yAxis=up,
-        grid={"left": 28, "right": 24, "top": 56, "bottom": 30, "containLabel": True},
+        grid={"left": 34, "right": 24, "top": 44, "bottom": 36},
         legend={**chart([])["legend"], "data": [one["name"] for one in drawn if one["name"]], "type": "scroll"},
         tooltip={**chart([])["tooltip"], "formatter": "{b}", "extraCssText": "white-space: pre-line"},
     )
@@ -157,7 +172,8 @@ def _computations(plane: DnaPlane) -> list[Option]:
     counts: dict[str, int] = {}
     for one in plane.computations:
         counts[one.group] = counts.get(one.group, 0) + 1
-    largest = sorted(counts, key=lambda name: (-counts[name], name))[: len(OF_FAMILY)]
+    largest = sorted(counts, key=lambda name: (-counts[name], name))
+    largest = largest if len(largest) == len(OF_FAMILY) + 1 else largest[: len(OF_FAMILY)]
     colours = dict(zip(largest, OF_FAMILY, strict=False))
     groups: dict[str, list[Spot]] = {name: [] for name in (*largest, *([OTHER] if len(counts) > len(largest) else []))}
     for one in plane.computations:

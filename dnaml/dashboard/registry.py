@@ -63,12 +63,18 @@ def figures(now: RegistryNow) -> dict[str, str]:
     newest = max((one.created_at_s for one in now.versions), default=math.nan)
     age = amounts.seconds(max(0.0, float(round(now.now_s - newest)))) if math.isfinite(newest) else ""
     return {
-        "Predicts now": now.predictor,
+        "Predicts now": predicts(now.predictor),
         "By the rung": now.rung or amounts.UNKNOWN,
         "Versions registered": f"{len(now.versions):,}",
         "Newest trained": f"{age} ago" if age else amounts.UNKNOWN,
         "Training": training_word(now.training),
     }
+
+
+def predicts(version: str) -> str:
+    """Say which predictor answers, and how many runs it has learned from since it was made."""
+    name, _, runs = version.rpartition("+")
+    return f"{name}, {int(runs):,} runs learned" if name and runs.isdigit() else version
 
 
 def training_word(training: Mapping[str, Any] | None) -> str:

@@ -1,8 +1,9 @@
 """The charts of calibration: stated against met levels, errors over time, coverage over time."""
 
 import math
+from collections.abc import Sequence
 
-from dnaml.answers.trust import TrustNow
+from dnaml.answers.trust import Span, TrustNow
 from dnaml.dashboard.palette import BLUE, GRAY, GREEN, MUTED, Option, axis, chart
 
 TARGET = 0.8  # of runs between p10 and p90
@@ -57,22 +58,17 @@ def reliability(trust: TrustNow) -> Option:
 
 def errors(trust: TrustNow) -> Option:
     """Return the chart of measured over predicted runtime over time: the median, and the band of 10 to 90 %."""
-    spans = [
-        {"coords": [[_ms(one.at_s, trust), one.ratio_p10], [_ms(one.at_s, trust), one.ratio_p90]]}
-        for one in trust.spans
-    ]
+    spans = [{"coords": [[_ms(one), one.ratio_p10], [_ms(one), one.ratio_p90]]} for one in trust.spans]
     middle = [
         {
-            "value": [_ms(one.at_s, trust), one.ratio_p50],
-            "name": f"x {one.ratio_p50:.2f} in the middle, x {one.ratio_p10:.2f} to x {one.ratio_p90:.2f} for 80 % of "
+            "value": [_ms(one), one.ratio_p50],
+            "name": f"× {one.ratio_p50:.2f} in the middle, × {one.ratio_p10:.2f} to × {one.ratio_p90:.2f} for 80 % of "
             f"{one.runs:,} runs",
         }
         for one in trust.spans
     ]
-    most = max([1.5, *(max(one.ratio_p90, 1.0 / one.ratio_p10) for one in trust.spans)])
-    edge = min(edge for edge in (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, math.inf) if edge >= most)
-    edge = edge if math.isfinite(edge) else most
-    up = axis("log", "measured / predicted", logBase=10) | {"min": 1.0 / edge, "max": edge}
+    low, high = _edge([1.0 / one.ratio_p10 for one in trust.spans]), _edge([one.ratio_p90 for one in trust.spans])
+    up = axis("log", logBase=10) | {"min": 1.0 / low, "max": high}
     up["axisLabel"] |= {":formatter": "(value) => '× ' + +value.toPrecision(2)"}
     return chart(
         [
@@ -96,7 +92,7 @@ def errors(trust: TrustNow) -> Option:
         ],
         xAxis=axis("time"),
         yAxis=up,
-        grid={"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True},
+        grid={"left": 8, "right": 24, "top": 16, "bottom": 8, "containLabel": True},
         legend={**chart([])["legend"], "show": False},
         tooltip={**chart([])["tooltip"], "formatter": "{b}"},
     )
@@ -107,13 +103,13 @@ def coverage(trust: TrustNow) -> Option:
     most = max((one.runs for one in trust.spans), default=1)
     points = [
         {
-            "value": [_ms(one.at_s, trust), one.inside],
+            "value": [_ms(one), one.inside],
             "name": f"{one.inside:.0%} of {one.runs:,} runs inside",
             "symbolSize": round(5 + 9 * math.sqrt(one.runs / most), 1),
         }
         for one in trust.spans
     ]
-    up = axis("value", "inside p10-p90") | {"min": 0, "max": 1, "interval": 0.2}
+    up = axis("value") | {"min": 0, "max": 1, "interval": 0.2}
     up["axisLabel"] |= {":formatter": "(value) => Math.round(100 * value) + ' %'"}
     return chart(
         [
@@ -128,15 +124,21 @@ def coverage(trust: TrustNow) -> Option:
         ],
         xAxis=axis("time"),
         yAxis=up,
-        grid={"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True},
+        grid={"left": 8, "right": 24, "top": 16, "bottom": 8, "containLabel": True},
         legend={**chart([])["legend"], "show": False},
         tooltip={**chart([])["tooltip"], "formatter": "{b}"},
     )
 
 
-def _ms(at_s: float, trust: TrustNow) -> float:
-    """Return the middle of a bin in milliseconds, as charts take times."""
-    return 1000.0 * (at_s + 0.5 * trust.width_s)
+def _edge(ratios: Sequence[float]) -> float:
+    """Return the round ratio that holds all."""
+    most = max(ratios, default=1.0)
+    return next((edge for edge in (1.5, 2.0, 3.0, 5.0, 10.0, 30.0) if edge >= most), 100.0)
+
+
+def _ms(one: Span) -> float:
+    """Return the middle of a span in milliseconds, as charts take times."""
+    return 500.0 * (one.at_s + one.until_s)
 
 
 def _rule_at(value: float) -> Option:
