@@ -25,6 +25,7 @@ from dnaml.datasets.state import default_folder
 from dnaml.engine import Engine, EngineSettings
 from dnaml.execution.argv import Command, run_argv
 from dnaml.execution.capture import InitialState, initial_state, initial_state_of_argv
+from dnaml.execution.notices import Labelled
 from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.logbook import watching
 from dnaml.scaling import Scaling, plan_of, scaled
@@ -102,6 +103,8 @@ class Executor(concurrent.futures.Executor):
             replace(settings, controller=controller, seed=seed),
         )
         self.state = self._engine.state.root
+        self._notices = Labelled(self._engine.post, self._engine.now_s)
+        self._notices.came(*pool)
         self._engine.add_resources(*pool)
         if self.scaling is not None:
             self.scaling.begin(self._engine)
@@ -191,12 +194,15 @@ class Executor(concurrent.futures.Executor):
     def add_resource(self, resource: Resource) -> None:
         """Offer one more resource, or replace the description of one."""
         self.resources = (*(known for known in self.resources if known.id != resource.id), resource)
+        self._notices.came(resource)
         self._engine.add_resources(resource)
 
     def remove_resource(self, resource_id: str, reason: str = "removed by its owner") -> None:
         """Withdraw a resource; what runs on it goes on elsewhere."""
         self.resources = tuple(known for known in self.resources if known.id != resource_id)
-        self._engine.post(ResourceDown(at_s=self._engine.now_s(), resource_id=resource_id, reason=reason))
+        gone = ResourceDown(at_s=self._engine.now_s(), resource_id=resource_id, reason=reason)
+        self._notices.see(gone)
+        self._engine.post(gone)
 
     def running(self) -> dict[str, tuple[str, int]]:
         """Return the running attempts: attempt id -> (resource id, process id of its worker)."""
@@ -304,6 +310,7 @@ class Executor(concurrent.futures.Executor):
         if _innermost.get() is self:
             _innermost.set(None)
         engine, self._engine_closed = self._engine, True
+        self._notices.stop()
         if self.scaling is not None:
             self.scaling.close()
         engine.close()

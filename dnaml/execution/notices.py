@@ -1,13 +1,15 @@
 """Interruption notices of clouds, from files or HTTP endpoints: InterruptionNotice events before a machine goes.
 
-AWS answers `/latest/meta-data/spot/instance-action` with `{"action": "terminate", "time": "2026-11-22T18:00:00Z"}`
-two minutes ahead and with 404 before; GCE answers `/computeMetadata/v1/instance/preempted` with TRUE 30 s ahead. A
-file holds the same text.
+A resource whose label `dnaml.notice` says `aws:ADDRESS` or `gce:ADDRESS` is watched while it is up. AWS answers
+`/latest/meta-data/spot/instance-action` with `{"action": "terminate", "time": "2026-11-22T18:00:00Z"}` two minutes
+ahead and with 404 before; GCE answers `/computeMetadata/v1/instance/preempted` with TRUE 30 s ahead. A file holds the
+same text.
 """
 
 import json
 import logging
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -17,9 +19,12 @@ from enum import Enum
 from pathlib import Path
 
 from dnaml.core.errors import InputError
-from dnaml.core.events import InterruptionNotice
+from dnaml.core.events import Event, InterruptionNotice, ResourceDown, ResourceUp
+from dnaml.core.resource import Resource
 
 _log = logging.getLogger(__name__)
+LABEL = "dnaml.notice"
+"""the label of a resource that says where its interruption notice appears"""
 GCE_NOTICE_S = 30.0
 _MOST_BYTES = 1 << 16
 
@@ -40,8 +45,22 @@ class Source:
     at: str
 
 
-def parse(text: str, source: Source, at_s: float) -> InterruptionNotice | None:
-    """Return what a notice says; None when it says that nothing happens. Raises InputError for one that is broken."""
+def source_of(resource: Resource) -> Source | None:
+    """Return where a resource's label says its notice appears; None without the label, InputError for a broken one."""
+    told = resource.labels.get(LABEL)
+    if told is None:
+        return None
+    cloud, _, at = told.partition(":")
+    if cloud not in [one.value for one in Cloud] or not at:
+        raise InputError(f"{resource.id}: label {LABEL} must be aws:ADDRESS or gce:ADDRESS, got {told!r}")
+    return Source(resource_id=resource.id, cloud=Cloud(cloud), at=at)
+
+
+def parse(text: str, source: Source, at_s: float, wall_s: float | None = None) -> InterruptionNotice | None:
+    """Return what a notice says; None when it says that nothing happens. Raises InputError for one that is broken.
+
+    `at_s` is now on the engine's clock and `wall_s` on that of the cloud (the same by default), which says when.
+    """
     if source.cloud is Cloud.GCE:
         if text.strip().upper() not in ("TRUE", "FALSE", ""):
             raise InputError(f"{source.resource_id}: a GCE notice is TRUE or FALSE, got {text[:80]!r}")
@@ -58,7 +77,8 @@ def parse(text: str, source: Source, at_s: float) -> InterruptionNotice | None:
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{source.resource_id}: an AWS notice has action and time, got {text[:80]!r}") from error
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        gone_at_s, why = moment.timestamp(), f"aws: {action}"
+        left_s = moment.timestamp() - (at_s if wall_s is None else wall_s)
+        gone_at_s, why = at_s + left_s, f"aws: {action}"
     return InterruptionNotice(at_s=at_s, resource_id=source.resource_id, gone_at_s=gone_at_s, reason=why)
 
 
@@ -79,7 +99,7 @@ def read(source: Source, *, limit_s: float = 2.0) -> str:
 
 
 class NoticeWatch:
-    """Looks at sources every few seconds in a thread and posts each notice once."""
+    """Looks at sources every few seconds in a thread and posts each notice once; sources may come and go."""
 
     def __init__(
         self,
@@ -88,12 +108,15 @@ class NoticeWatch:
         now_s: Callable[[], float],
         *,
         every_s: float = 2.0,
+        wall_s: Callable[[], float] | None = None,
     ) -> None:
-        self._sources = tuple(sources)
+        self._sources = {one.resource_id: one for one in sources}
         self._post = post
         self._now_s = now_s
+        self._wall_s = wall_s or now_s
         self._every_s = every_s
-        self._told: dict[str, float] = {}
+        self._told: dict[str, str] = {}
+        self._failing: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dnaml-notices", daemon=True)
 
@@ -108,25 +131,62 @@ class NoticeWatch:
         if self._thread.ident is not None:
             self._thread.join(10.0)
 
+    def watch(self, source: Source) -> None:
+        """Look at one more source; the first one starts the thread."""
+        self._sources = {**self._sources, source.resource_id: source}
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def forget(self, resource_id: str) -> None:
+        """Look at a resource's source no longer."""
+        if resource_id in self._sources:
+            self._sources = {name: one for name, one in self._sources.items() if name != resource_id}
+            self._told.pop(resource_id, None)
+
     def look(self) -> None:
-        """Look at every source once; what cannot be read or understood is logged and looked at again."""
-        for source in self._sources:
+        """Look at every source once; what cannot be read or understood is logged once and looked at again."""
+        for source in self._sources.values():
             try:
-                notice = parse(read(source), source, self._now_s())
+                text = read(source)
+                notice = parse(text, source, self._now_s(), self._wall_s())
             except (OSError, InputError) as error:
-                _log.warning("no notice can be read of %s: %s", source.resource_id, error)
+                if source.resource_id not in self._failing:
+                    _log.warning("no notice can be read of %s: %s", source.resource_id, error)
+                self._failing.add(source.resource_id)
                 continue
+            self._failing.discard(source.resource_id)
             if notice is None:
                 self._told.pop(source.resource_id, None)
-            elif self._is_new(source, notice):
-                self._told[source.resource_id] = notice.gone_at_s
+            elif self._told.get(source.resource_id) != text:
+                self._told[source.resource_id] = text
                 self._post(notice)
-
-    def _is_new(self, source: Source, notice: InterruptionNotice) -> bool:
-        told_s = self._told.get(source.resource_id)
-        return told_s is None or (source.cloud is Cloud.AWS and told_s != notice.gone_at_s)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self.look()
             self._stop.wait(self._every_s)
+
+
+class Labelled:
+    """Watches the notices of resources that are labelled with their source, from when they come until they go."""
+
+    def __init__(self, post: Callable[[Event], None], now_s: Callable[[], float], *, every_s: float = 2.0) -> None:
+        self._watch = NoticeWatch((), post, now_s, every_s=every_s, wall_s=time.time)
+
+    def see(self, event: Event) -> None:
+        """Take in that a resource comes or goes; a label that is broken raises InputError."""
+        if isinstance(event, ResourceUp):
+            self.came(event.resource)
+        elif isinstance(event, ResourceDown):
+            self._watch.forget(event.resource_id)
+
+    def came(self, *resources: Resource) -> None:
+        """Watch what is labelled among resources that come."""
+        for resource in resources:
+            source = source_of(resource)
+            if source is not None:
+                self._watch.watch(source)
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._watch.stop()

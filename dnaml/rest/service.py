@@ -25,6 +25,8 @@ from dnaml.core.work import Computation, Objective
 from dnaml.datasets.state import StateFolder
 from dnaml.engine import Engine
 from dnaml.execution.autoscaling import LABEL
+from dnaml.execution.notices import LABEL as NOTICE
+from dnaml.execution.notices import Labelled
 from dnaml.history import JobView
 from dnaml.logbook import watching
 from dnaml.rest.allowed import AllowList
@@ -83,6 +85,8 @@ class Service:
             self.scaling or watcher,
             replace(base, controller=replace(base.controller, cores=cores)),
         )
+        self._notices = Labelled(self.engine.post, self.engine.now_s)
+        self._notices.came(*pool)
         self.engine.add_resources(*pool)
         if self.scaling is not None:
             self.scaling.begin(self.engine)
@@ -125,6 +129,8 @@ class Service:
         """Offer a resource, or replace the description of one; it is kept in the state folder."""
         if resource.environment:
             raise InputError(f"{resource.id}: environment: is not taken over REST; write it into resources.toml")
+        if NOTICE in resource.labels:  # an address that this process would ask, or a file that it would read
+            raise InputError(f"{resource.id}: label {NOTICE} is not taken over REST; write it into resources.toml")
         if resource.site is not Site.LOCAL:
             self.declare([resource])
             return
@@ -134,6 +140,7 @@ class Service:
     def _offer(self, resource: Resource) -> None:
         self._drivable[resource.id] = resource
         self._known = None
+        self._notices.came(resource)
         self.engine.add_resources(resource)
 
     def joined(self, resource: Resource) -> None:
@@ -177,7 +184,9 @@ class Service:
         replace_all(self.settings.state, [one for one in known_resources(self.settings.state) if one.id != resource_id])
         if self._drivable.pop(resource_id, None) is not None:
             reason = "removed by its owner"
-            self.engine.post(ev.ResourceDown(at_s=self.engine.now_s(), resource_id=resource_id, reason=reason))
+            gone = ev.ResourceDown(at_s=self.engine.now_s(), resource_id=resource_id, reason=reason)
+            self._notices.see(gone)
+            self.engine.post(gone)
         self._declared.pop(resource_id, None)
         self._known = None
 
@@ -265,6 +274,7 @@ class Service:
         self.drain()
         self.trainings.close()
         self._sealing.join(SEAL_S)
+        self._notices.stop()
         if self.scaling is not None:
             self.scaling.close()
         self.engine.close()

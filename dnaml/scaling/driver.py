@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dnaml.core.events import (
@@ -28,6 +28,7 @@ from dnaml.core.events import (
 )
 from dnaml.engine import Engine, Watcher
 from dnaml.execution.autoscaling import Autoscaler
+from dnaml.execution.notices import Labelled
 from dnaml.execution.providers.carrier import Carrier
 from dnaml.execution.providers.dry_run import DryRun
 from dnaml.execution.providers.local import LocalProcesses
@@ -97,9 +98,15 @@ class Driver(Watcher):
             settings_of(plan),
             lambda computation: plan.guess_s,
         )
-        self._post = Profiles(plan.probes, engine.post, self._now_s)
+        self._notices = Labelled(engine.post, self._now_s)
+        profiles = Profiles(plan.probes, engine.post, self._now_s)
+
+        def post(event: Event) -> None:
+            self._notices.see(event)
+            profiles(event)
+
         self._spending = Spending(plan.most_usd, before_usd=memory.spent_usd)
-        self._carrier = self._dry() if plan.dry_run else self._carrying(memory)
+        self._carrier = self._dry() if plan.dry_run else self._carrying(memory, post)
         self._scaling = Autoscaler(self._scaler, self._carrier, None if plan.dry_run else engine.post)
         self._kept = ""
         self._latest = self._as_of(self._now_s())
@@ -112,6 +119,7 @@ class Driver(Watcher):
             return
         self._stop.set()
         self._thread.join(60.0)
+        self._notices.stop()
         if isinstance(self._carrier, Carrier):
             self._keep()  # lest an end by force in the middle leave machines that nobody knows of
             self._carrier.close(release=not self.plan.keeps_machines)
@@ -128,14 +136,14 @@ class Driver(Watcher):
         like = self.plan.labelled()[self._scaler.template.name]
         return DryRun(lambda line: _log.info("scaling, dry run: %s", line), self._news.append, self._now_s, like)
 
-    def _carrying(self, memory: Memory) -> Carrier:
+    def _carrying(self, memory: Memory, post: Callable[[Event], None]) -> Carrier:
         templates = self.plan.labelled()
         providers = self.plan.providers
         if providers is None:
             providers = (LocalProcesses(templates, most=self.plan.most_machines),)
 
         run = secrets.token_hex(4)
-        carrier = Carrier(providers, self._post, self._now_s, self._spending, self.plan.carrying, run=run)
+        carrier = Carrier(providers, post, self._now_s, self._spending, self.plan.carrying, run=run)
         for held in memory.machines:
             like = templates.get(held.template)
             if like is not None and carrier.adopt(replace(like, id=held.id), held.provider, memory.at_s):

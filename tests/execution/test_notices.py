@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from dnaml.core.errors import InputError
-from dnaml.core.events import InterruptionNotice
-from dnaml.execution.notices import Cloud, NoticeWatch, Source, parse, read
+from dnaml.core.events import InterruptionNotice, ResourceDown, ResourceUp
+from dnaml.core.resource import Resource
+from dnaml.execution.notices import LABEL, Cloud, Labelled, NoticeWatch, Source, parse, read, source_of
 
 AWS = '{"action": "terminate", "time": "2026-11-22T18:02:00Z"}'
 AT_S = 1_795_370_400.0  # 2026-11-22 18:00 UTC
@@ -100,3 +101,37 @@ def test_a_notice_in_a_file_is_found_by_the_thread(tmp_path):
     finally:
         watch.stop()
     assert [one.gone_at_s for one in posted] == [35.0]
+
+
+def test_a_label_says_where_the_notice_appears():
+    assert source_of(Resource(id="m")) is None
+    source = source_of(Resource(id="m", labels={LABEL: "aws:http://127.0.0.1:1/x"}))
+    assert source == Source(resource_id="m", cloud=Cloud.AWS, at="http://127.0.0.1:1/x")
+    for broken in ("azure:/x", "aws", "gce:"):
+        with pytest.raises(InputError, match="must be aws:ADDRESS or gce:ADDRESS"):
+            source_of(Resource(id="m", labels={LABEL: broken}))
+
+
+def test_what_is_left_counts_on_the_clock_of_the_cloud():
+    notice = parse(AWS, Source(resource_id="m", cloud=Cloud.AWS, at=""), 1000.0, AT_S)
+    assert notice.gone_at_s == 1120.0
+
+
+def test_labelled_resources_are_watched_while_they_are_up(tmp_path):
+    file = tmp_path / "preempted"
+    file.write_text("TRUE")
+    posted, came = [], threading.Event()
+
+    def post(event: object) -> None:
+        posted.append(event)
+        came.set()
+
+    labelled = Labelled(post, lambda: 5.0, every_s=0.01)
+    try:
+        labelled.see(ResourceUp(at_s=0.0, resource=Resource(id="m", labels={LABEL: f"gce:{file}"})))
+        labelled.see(ResourceUp(at_s=0.0, resource=Resource(id="plain")))
+        assert came.wait(30)
+        labelled.see(ResourceDown(at_s=1.0, resource_id="m", reason="gone"))
+    finally:
+        labelled.stop()
+    assert [(one.resource_id, one.gone_at_s) for one in posted] == [("m", 35.0)]

@@ -51,3 +51,10 @@ def test_a_plan_that_cannot_be_kept_ends_the_start(tmp_path: Path):
     path.write_text("bin_s = 1\n")
     with pytest.raises(InputError, match="no machine to acquire"):
         Client(ServiceSettings(state=tmp_path, root=tmp_path, scaling=path))
+
+
+def test_where_notices_appear_is_not_taken_over_rest(api: Client):
+    body = {"id": "spy", "labels": {"dnaml.notice": "gce:/etc/passwd"}}
+    answer = api.post("/resources", body)
+    assert answer.status_code == 422, answer.text
+    assert "dnaml.notice is not taken over REST" in answer.text
