@@ -17,7 +17,7 @@ from dnaml.dashboard.palette import Option
 from dnaml.dashboard.reads import AccessEnded
 from dnaml.dashboard.tables import Column, Row, told
 
-LOGIN = "/ui/login"
+LOGIN = "/login"  # below where the pages are mounted
 EVERY_S = 2.0
 _log = logging.getLogger(__name__)
 _feeds: ContextVar[list["Feed"]] = ContextVar("dnaml_dashboard_feeds")
@@ -33,9 +33,8 @@ class Feed:
         self._read, self._draw = read, draw
         self._busy = self._wanted = False
         with ui.element("div").classes("feed") as self._place:
-            self._waits = ui.label("Reading …").classes("waits")
+            self._waits: Any = text("p", "Reading …", "waits")
         self._trouble: Any = None
-        self._started = False
         if every_s is not None:
             ui.timer(every_s, self.fill, immediate=False)
 
@@ -68,25 +67,26 @@ class Feed:
     def _show(self, found: Any) -> None:
         if self._place.is_deleted:
             return
+        self._no_more_waiting()
         with self._place:
-            if not self._started:
-                self._started = True
-                self._waits.delete()
             if self._trouble is not None:
                 self._trouble.delete()
                 self._trouble = None
             self._draw(found)
 
     def _tell(self, words: str) -> None:
-        from nicegui import ui
-
-        if self._trouble is None and not self._place.is_deleted:
+        if self._place.is_deleted:
+            return
+        self._no_more_waiting()
+        if self._trouble is None:
             with self._place:
-                self._trouble = ui.label().classes("trouble").props("role=alert")
-            if not self._started:
-                self._waits.set_visibility(False)
-        if self._trouble is not None:
-            self._trouble.text = words
+                self._trouble = text("p", "", "trouble").props("role=alert")
+        self._trouble.text = words
+
+    def _no_more_waiting(self) -> None:
+        if self._waits is not None:
+            self._waits.delete()
+            self._waits = None
 
     def _leave(self) -> None:
         if not self._place.is_deleted:
