@@ -19,6 +19,7 @@ from dnaml.core.errors import CorruptError, FencedError, StateFolderError
 from dnaml.core.events import Event, Settled
 from dnaml.datasets import schema
 from dnaml.datasets.database import Database, Durability, SqliteDatabase
+from dnaml.datasets.pages import Pages
 from dnaml.datasets.witness import Seen, Witness
 
 _TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
@@ -78,6 +79,7 @@ class SqlJournal:
         if isinstance(where, Path) and read_only and not where.exists():
             raise StateFolderError(f"{where}: there is no journal here")
         self._db = _opened(where, read_only=read_only, durability=durability)
+        self._pages = Pages(self._db)
         # A damaged file may break its own text, down to the names in its schema, before a rule of the database.
         self._unreadable: tuple[type[Exception], ...] = (DatabaseError, ValueError, *self._db.errors)
         try:
@@ -137,6 +139,20 @@ class SqlJournal:
                 f"{self._db.name}: generation {stored[0]} took over; this engine, generation {self._generation}, "
                 "commits nothing more"
             )
+
+    def pack(self, upto: int) -> bool:
+        """Pack the oldest rows up to a number into a page; say whether there were enough of them."""
+        try:
+            with self._db.transaction() as driver:
+                self._check_generation(driver.execute(schema.GENERATION).fetchone())
+                return self._pages.add(driver, upto)
+        except self._db.errors as error:
+            raise self._db.refusal(error) from error
+
+    @property
+    def packed(self) -> int:
+        """Return the number of the last event that lies in a page."""
+        return self._pages.end()
 
     def take_over(self, *, evict: bool = False) -> int:
         """Begin a generation: from here on no earlier writer can commit. Returns its number.
@@ -200,7 +216,7 @@ class SqlJournal:
     def chosen(self, seqs: Sequence[int]) -> Iterator[tuple[int, Event]]:
         """Yield (number, event) of some events in order, each checked against the row before it."""
         for start in range(0, len(seqs), _PAGE):
-            for seq, kind, body, stored, before in self._picked(seqs[start : start + _PAGE]):
+            for seq, kind, body, stored, before in self._from_both(seqs[start : start + _PAGE]):
                 if zlib.crc32(body, zlib.crc32(kind.encode(), before or 0)) != stored:
                     raise CorruptError(f"{self._db.name}: event {seq} ({kind}) breaks the checksum chain")
                 yield seq, decode_event(kind, body)
@@ -210,7 +226,10 @@ class SqlJournal:
         if seq == self._seq and not self._pending:
             return self._chain
         found = self._select(f"SELECT chain FROM events WHERE seq = {self._db.mark}", (seq,))
-        return int(str(found[0][0])) if found else None
+        if found:
+            return int(str(found[0][0]))
+        packed = self._packed(seq - 1) if 0 < seq <= self._seq else []
+        return int(str(packed[0][3])) if packed else None
 
     def key(self, key: str) -> Key | None:
         """Return (job id, digest) of an idempotency key that was used, or None."""
@@ -253,7 +272,7 @@ class SqlJournal:
         if self._witness is not None:
             self._witness.close()
 
-    def _select(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _select(self, sql: str, values: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:
         try:
             return self._db.rows(sql, values)
         except self._unreadable as error:
@@ -262,12 +281,25 @@ class SqlJournal:
     def _rows(self, after: int) -> Iterator[tuple[int, str, bytes, int]]:
         mark = self._db.mark
         query = f"SELECT seq, kind, body, chain FROM events WHERE seq > {mark} ORDER BY seq LIMIT {_PAGE}"
-        while rows := self._select(query, (after,)):
+        while rows := self._packed(after) or self._select(query, (after,)):
+            if rows[0][0] != after + 1:
+                rows = self._packed(after) or rows  # a writer packed them between the two looks
             for row in rows:
                 yield self._typed(row)
             after = self._typed(rows[-1])[0]
-            if len(rows) < _PAGE:
-                return
+
+    def _packed(self, after: int) -> Sequence[tuple[object, ...]]:
+        """Return the events after a number that lie in its page."""
+        try:
+            return self._pages.after(after)
+        except self._unreadable as error:
+            raise CorruptError(f"{self._db.name}: the journal cannot be read: {_cause(error)}") from error
+
+    def _from_both(self, seqs: Sequence[int]) -> Iterator[tuple[int, str, bytes, int, int]]:
+        """Yield the rows of some numbers, those in pages first, with the chain of the row before each."""
+        end = self._pages.end() if seqs else 0
+        yield from self._pages.picked([seq for seq in seqs if seq <= end])
+        yield from self._picked([seq for seq in seqs if seq > end])
 
     def _picked(self, seqs: Sequence[int]) -> Iterator[tuple[int, str, bytes, int, int]]:
         """Yield the rows of some numbers with the chain of the row before each."""
@@ -280,8 +312,8 @@ class SqlJournal:
         if len(rows) != len(seqs):
             raise CorruptError(f"{self._db.name}: {len(seqs) - len(rows)} events of {len(seqs)} are missing")
         for row in rows:
-            before = row[4]
-            yield (*self._typed(row), before if isinstance(before, int) else 0)
+            seq, before = self._typed(row)[0], row[4]
+            yield (*self._typed(row), before if isinstance(before, int) else self.chain_at(seq - 1) or 0)
 
     def _typed(self, row: Sequence[object]) -> tuple[int, str, bytes, int]:
         seq, kind, body, chain = row[:4]

@@ -14,7 +14,7 @@ from dnaml.datasets.database import Database
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 GENERATION = "SELECT value FROM meta WHERE key = 'generation'"
 
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -35,6 +35,14 @@ _keys = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("job_id", sa.String, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
+)
+_pages = sa.Table(
+    "pages",
+    _metadata,
+    sa.Column("last", _number, primary_key=True, autoincrement=False),
+    sa.Column("first", _number, nullable=False),
+    sa.Column("before", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
 )
 
 
@@ -84,4 +92,15 @@ def _from_1(operations: "Operations") -> None:
     operations.execute("INSERT INTO meta VALUES ('generation', '0')")
 
 
-_STEPS: dict[int, Callable[["Operations"], None]] = {1: _from_1}
+def _from_2(operations: "Operations") -> None:
+    """Version 3 packs old events into pages."""
+    operations.create_table(
+        "pages",
+        sa.Column("last", _number, primary_key=True, autoincrement=False),
+        sa.Column("first", _number, nullable=False),
+        sa.Column("before", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+
+
+_STEPS: dict[int, Callable[["Operations"], None]] = {1: _from_1, 2: _from_2}

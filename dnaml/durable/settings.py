@@ -26,5 +26,9 @@ class StorageSettings:
     """how often the way back after a crash is renewed"""
     recent_jobs: int = 4096
     """ended jobs that are replayed at a restart all the same: predictors learn from them again"""
+    pack_beyond_events: int = 100_000
+    """older events are packed into pages, an eighth as large, once none of them matters to a restart"""
+    pack_for_s: float = 0.02
+    """how long the loop may pack at each look around, about once a second"""
     check_at_once_bytes: int = 128 * 2**20
     """a larger journal is checked in the background, so that the engine is ready sooner"""

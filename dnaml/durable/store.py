@@ -17,6 +17,7 @@ from dnaml.datasets.blobs import BlobLog
 from dnaml.datasets.database import Durability
 from dnaml.datasets.journal import SqlJournal
 from dnaml.datasets.migrations import open_journal
+from dnaml.datasets.pages import PAGE_ROWS
 from dnaml.datasets.state import StateFolder
 from dnaml.durable.admission import Admission
 from dnaml.durable.replay_index import Keeper, ReplayIndex, check_matches, read_index, write_index
@@ -58,7 +59,7 @@ class Store:
         self._keeper = Keeper(settings.recent_jobs)
         self._index: ReplayIndex | None = None
         self._journaled: set[str] = set()
-        self._indexed = 0
+        self._indexed = self._packed = 0
         self._closing = threading.Event()
         self._checker: threading.Thread | None = None
 
@@ -107,6 +108,7 @@ class Store:
         for seq, event in self.journal.numbered(after):
             yield self._taken(seq, event)
         self._indexed = self.journal.head[0]
+        self._packed = self.journal.packed
 
     def _taken(self, seq: int, event: Event) -> Event:
         if isinstance(event, ev.Submitted):
@@ -187,6 +189,20 @@ class Store:
         news = self.journal.head[0] - self._indexed
         if news >= max(self._settings.index_every_events, 2 * len(self._keeper)):
             self._write_index()
+        self._pack()
+
+    def _pack(self) -> None:
+        """Pack old events for a moment: those that a restart replays, if any, are read from their pages."""
+        upto = min(self._indexed, self.journal.head[0] - self._settings.pack_beyond_events)
+        if self._packed + PAGE_ROWS > upto:
+            return
+        until_s = time.monotonic() + self._settings.pack_for_s
+        try:
+            while self.journal.pack(upto) and time.monotonic() < until_s:
+                pass
+            self._packed = self.journal.packed
+        except StorageUnavailable as error:
+            _log.warning("old events are packed later: %s", error)
 
     def _write_blobs(self) -> None:
         self.outcomes.flush()

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dnaml.client import Executor
 from dnaml.core import events as ev
-from dnaml.core.errors import StateFolderError, StateInUseError, StorageUnavailable
+from dnaml.core.errors import FencedError, StateFolderError, StateInUseError, StorageUnavailable
 from dnaml.core.events import Event
 from dnaml.datasets.journal import SqlJournal
+from dnaml.datasets.pages import PAGE_ROWS
 from dnaml.durable.settings import StorageSettings
 from dnaml.engine import EngineSettings
 from tests.contracts.postgres_server import new_database, server
@@ -89,6 +90,48 @@ def test_events_come_back_equal_and_in_order_over_any_number_of_reopenings(new_s
     assert [event for _, event in journal.chosen(chosen)] == [told[seq - 1] for seq in chosen]
     assert journal.check() == len(told)
     journal.close()
+
+
+def test_packed_rows_are_read_as_before_by_everyone(new_shelf, tmp_path):
+    shelf, told = new_shelf(tmp_path), [ev.Tick(at_s=float(number)) for number in range(2 * PAGE_ROWS + 500)]
+    journal = shelf.open()
+    for event in told:
+        journal.append(event)
+    journal.flush()
+    reader = shelf.open(read_only=True)
+    reading = reader.replay()
+    chains = {seq: journal.chain_at(seq) for seq in (1, PAGE_ROWS, PAGE_ROWS + 1, 2 * PAGE_ROWS + 1)}
+    assert next(reading) == told[0]
+    assert [journal.pack(2 * PAGE_ROWS + 400) for _ in range(3)] == [True, True, False]
+    assert [*reading] == told[1:]
+    assert journal.packed == 2 * PAGE_ROWS
+    assert {seq: journal.chain_at(seq) for seq in chains} == chains
+    for after in (0, 7, PAGE_ROWS - 1, PAGE_ROWS, 2 * PAGE_ROWS, 2 * PAGE_ROWS + 1, len(told)):
+        assert list(reader.replay(after)) == told[after:]
+    seqs = [1, 5, PAGE_ROWS, PAGE_ROWS + 1, 2 * PAGE_ROWS, 2 * PAGE_ROWS + 1, len(told)]
+    assert list(reader.chosen(seqs)) == [(seq, told[seq - 1]) for seq in seqs]
+    assert reader.check() == len(told)
+    reader.abandon()
+    journal.close()
+    again = shelf.open()
+    again.append(ev.Settled(at_s=1e6))
+    assert list(again.replay()) == [*told, ev.Settled(at_s=1e6)]
+    again.close()
+
+
+def test_an_earlier_generation_packs_nothing(tmp_path):
+    shelf = SqliteShelf(tmp_path, "")
+    first = shelf.open()
+    for number in range(PAGE_ROWS):
+        first.append(ev.Tick(at_s=float(number)))
+    first.flush()
+    second = shelf.open()
+    second.take_over()
+    with pytest.raises(FencedError):
+        first.pack(PAGE_ROWS)
+    assert second.packed == 0
+    first.abandon()
+    second.close()
 
 
 def test_what_is_settled_can_be_replayed_by_another_while_the_first_goes_on(new_shelf, tmp_path):

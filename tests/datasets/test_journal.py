@@ -122,7 +122,7 @@ def test_another_schema_version_is_refused_naming_both(path):
     stored(path, ev.Tick(at_s=1.0))
     change(path, "UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     for read_only in (False, True):
-        with pytest.raises(StateFolderError, match="has schema version 99, this dnaml writes 2"):
+        with pytest.raises(StateFolderError, match="has schema version 99, this dnaml writes 3"):
             SqlJournal(path, read_only=read_only)
 
 
