@@ -88,6 +88,7 @@ class Resilience:
     """How hard to protect a job: copies, checkpoints and restarts after its own failures.
 
     The first result of several copies wins; with `vote` the result on which a strict majority of `replicas` agrees.
+    `completion` is the wanted probability that a copy ends without losing its resource: as many run as it takes.
 
     >>> import dnaml
     >>> dnaml.Resilience(replicas=2, max_restarts=1).checkpoint
@@ -99,11 +100,16 @@ class Resilience:
     checkpoint_every_s: float | None = None
     max_restarts: int = 0
     vote: bool = False
+    completion: float | None = None
 
     def __post_init__(self) -> None:
-        """Raise InputError on counts that make no sense."""
+        """Raise InputError on counts that make no sense, and on two rules for the number of copies."""
         if self.replicas < 1:
             raise InputError(f"resilience: replicas must be at least 1, got {self.replicas}")
+        if self.completion is not None and not 0 < self.completion < 1:
+            raise InputError(f"resilience: completion must lie between 0 and 1, got {self.completion}")
+        if self.completion is not None and self.vote:
+            raise InputError("resilience: completion and vote exclude each other: a vote counts its replicas")
         if self.max_restarts < 0:
             raise InputError(f"resilience: max_restarts must not be negative, got {self.max_restarts}")
         if self.checkpoint_every_s is not None and not self.checkpoint_every_s > 0:

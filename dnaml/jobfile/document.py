@@ -99,11 +99,14 @@ class Protection:
     checkpoint: bool | CheckpointWish = True
     max_restarts: int | None = None
     job_recovery: Recovery | RecoveryWish | None = None
+    completion: float | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError on counts that make no sense."""
         if self.replicas < 1:
             raise InputError(f"resilience.replicas: must be at least 1, got {self.replicas}")
+        if self.completion is not None and not 0 < self.completion < 1:
+            raise InputError(f"resilience.completion: must lie between 0 and 1, got {self.completion}")
         if self.restarts < 0:
             raise InputError(f"resilience.max_restarts: must not be negative, got {self.restarts}")
 

@@ -161,6 +161,7 @@ class JobFile:
             checkpoint=wish.checkpoint is not False,
             checkpoint_every_s=None if every is None else parse_duration(every, what="resilience.checkpoint.interval"),
             max_restarts=wish.restarts,
+            completion=wish.completion,
         )
 
     def secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -57,6 +57,7 @@ NO_PART = -1
 class Entry(Tries):
     """One job that has not ended, with everything its next attempt needs.
 
+    `copies` is how many a wanted probability of completion takes, once that was decided.
     `failed_part` is the part that ended it by failing; NO_PART where what else is on its way cannot matter any more.
     """
 
@@ -72,6 +73,7 @@ class Entry(Tries):
     too_small: set[str] = field(default_factory=set)
     moved_at_s: float = float("-inf")
     preempted: int = 0
+    copies: int = 0
     failed_part: int | None = None
     stop_asked: bool = False
     over: bool = False
@@ -93,7 +95,7 @@ class Entry(Tries):
             return len(self.missing_parts())
         if self.job.resilience.vote:
             return further_copies(self.votes, len(self.live), self.job.resilience.replicas)
-        return self.job.resilience.replicas - len(self.live)
+        return max(self.job.resilience.replicas, self.copies) - len(self.live)
 
     @property
     def state(self) -> JobState:

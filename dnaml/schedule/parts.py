@@ -31,6 +31,7 @@ def is_split(entry: Entry) -> bool:
         and entry.job.max_parts != 1
         and entry.job.units[0] == 1
         and entry.job.resilience.replicas == 1
+        and entry.job.resilience.completion is None
     )
 
 

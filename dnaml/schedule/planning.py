@@ -10,6 +10,7 @@ from dnaml.core.protocols import Policy, Predictor, Run
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
 from dnaml.schedule.agenda import Agenda
+from dnaml.schedule.copies import with_copies
 from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.outlook import Outlook
@@ -205,7 +206,7 @@ class Planner:
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
         )
-        return _spare(problem, entries)
+        return with_copies(_spare(problem, entries), entries)
 
 
 def _spare(problem: Problem, entries: list[Entry]) -> Problem:

@@ -56,7 +56,7 @@ class Speculation:
         """Start one copy of a straggler where nobody waits and a saving is expected, within the bound."""
         alike = [other for other in entry.live.values() if other.placement.part == attempt.placement.part]
         waiting = len(self._dispatch.ledger) or self._dispatch.planner.agenda.window
-        if len(alike) > 1 or entry.job.resilience.replicas > 1 or waiting:
+        if len(alike) > 1 or max(entry.job.resilience.replicas, entry.copies) > 1 or waiting:
             return
         outlook = self._dispatch.planner.outlook(entry, at_s)
         here = attempt.placement.resource_id

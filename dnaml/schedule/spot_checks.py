@@ -43,7 +43,7 @@ class SpotChecks:
         share = settings.spot_check_share
         if share <= 0 or self._dispatch.recovering or event.outcome is not AttemptState.DONE or event.result is None:
             return
-        is_single = attempt.placement.parts == 1 and entry.job.resilience.replicas == 1
+        is_single = attempt.placement.parts == 1 and max(entry.job.resilience.replicas, entry.copies) == 1
         if self._agreed[attempt.placement.resource_id] < settings.spot_check_first:
             share = 1.0
         varies = entry.computation.id in self._varying
