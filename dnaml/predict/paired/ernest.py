@@ -19,6 +19,7 @@ FEWEST_SOURCES = 3
 FEWEST_ALONE = 3  # probes, where no curves are known
 SHAPE_FLOOR = 0.02  # sd of a coefficient, of the mean sum of coefficients, at least
 LEAST_NOISE = 0.01  # relative
+FARTHEST = 1e3  # scale-out over the middle one, or the other way round
 LEAST_SHARE = 0.02  # of the level of a curve, at least
 NO_PRIOR = 1e-6
 OWN_WEIGHT = 3.0  # imaginary probes that err as known entities do
@@ -121,8 +122,8 @@ class Curves:
 
 
 def terms(scale_out: FloatArray, middle: float) -> FloatArray:
-    """Return the terms [N, 4] of a curve at numbers of machines, relative to a middle one."""
-    relative = np.maximum(scale_out, 1e-9) / middle
+    """Return the terms [N, 4] of a curve at numbers of machines, relative to a middle one; absurd ones are clipped."""
+    relative = np.clip(scale_out / middle, 1.0 / FARTHEST, FARTHEST)
     return np.stack([np.ones(len(relative)), 1.0 / relative, np.maximum(np.log(relative) + 1.0, 0.0), relative], axis=1)
 
 

@@ -149,7 +149,7 @@ class Learned:
         item = grid.items.codes(items)
         scale_out = rows.item_scale_out(entity)[chosen]
         known: dict[str, _Probes] = {}
-        for asked in _alike(names, item < 0, entity_x):
+        for asked in _alike(names, item < 0, np.isfinite(scale_out), entity_x):
             name = str(names[asked[0]])
             if name not in known:
                 known[name] = self._probes(entity, name)
@@ -226,10 +226,14 @@ class _Probes:
     entity_x: FloatArray | None
 
 
-def _alike(names: TextArray, unseen: BoolArray, entity_x: FloatArray) -> Iterator[IntArray]:
-    """Yield the rows of each entity, those of seen and unseen items apart, and different descriptions apart."""
-    keys: dict[tuple[str, bool, bytes], list[int]] = {}
-    for place, (name, new) in enumerate(zip(names.tolist(), unseen.tolist(), strict=True)):
-        keys.setdefault((name, bool(new), entity_x[place].tobytes()), []).append(place)
+def _alike(names: TextArray, unseen: BoolArray, scaled: BoolArray, entity_x: FloatArray) -> Iterator[IntArray]:
+    """Yield the rows of each entity that experts answer as one, so that no row's answer depends on the others.
+
+    Apart are seen and unseen items, those with and without a scale-out, and different descriptions of the entity.
+    """
+    keys: dict[tuple[str, bool, bool, bytes], list[int]] = {}
+    marks = zip(names.tolist(), unseen.tolist(), scaled.tolist(), strict=True)
+    for place, (name, new, out) in enumerate(marks):
+        keys.setdefault((name, bool(new), bool(out), entity_x[place].tobytes()), []).append(place)
     for places in keys.values():
         yield np.array(places, dtype=np.int64)

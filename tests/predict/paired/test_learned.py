@@ -1,5 +1,7 @@
 """Both directions together: who answers which pair, what runs since the fit teach, and what is told apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,14 @@ def test_of_two_new_sides_the_one_with_runs_since_answers():
 def test_of_two_new_sides_that_ran_the_one_with_more_runs_answers():
     ran = pairs(("new", "c0"), ("new", "c1"), ("new", "fresh")).assign(runtime_s=2.0)
     assert paths(learned().updated(ran), pairs(("new", "fresh"))) == [RESOURCE]
+
+
+def test_a_pair_without_a_scale_out_is_asked_apart_and_takes_no_expert_from_the_others():
+    model = learned()
+    rows = model.layout.rows(pairs(("new", "c0"), ("new", "c1"), ("new", "c2")))
+    rows = replace(rows, scale_out=np.array([[2.0, 2.0], [np.nan, np.nan], [8.0, 8.0]]))
+    together = [places.tolist() for places, _ in model.tasks(Entity.RESOURCE, rows, np.arange(3))]
+    assert sorted(together) == [[0, 2], [1]]
 
 
 def test_known_cells_are_told_nearly_as_they_ran():
