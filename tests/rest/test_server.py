@@ -81,6 +81,8 @@ def test_a_killed_service_loses_no_job_and_doubles_none(server: Server, tmp_path
 
 @pytest.mark.timeout(120)
 def test_sigterm_ends_the_service_in_order_and_its_streams_with_it(server: Server) -> None:
+    page = httpx.get(f"{server.url}/", follow_redirects=True)  # on loopback nobody is asked for a token
+    assert (page.status_code, page.url.path, "Pool · dnaml" in page.text) == (200, "/ui/", True)
     job_id = server.submit("wait_for", "/nonexistent/never")
     with httpx.stream("GET", f"{server.url}/api/v1/jobs/{job_id}/events", timeout=30) as stream:
         lines = stream.iter_lines()
@@ -118,6 +120,8 @@ def test_a_standby_says_that_it_is_starting_and_takes_over_with_every_job(server
         waiting = other.ask("GET", f"/jobs/{first}")
         assert (waiting.status_code, waiting.headers["Retry-After"]) == (503, "1")
         assert httpx.get(f"{other.url}/readyz").status_code == 503
+        page = httpx.get(f"{other.url}/ui/")
+        assert (page.status_code, "Standing by" in page.text) == (503, True)
         server.kill()
         while httpx.get(f"{other.url}/readyz").status_code != 200:
             time.sleep(0.05)
