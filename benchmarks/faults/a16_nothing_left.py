@@ -1,4 +1,4 @@
-"""A16: every resource is gone for a while and one returns; the queue is kept, nothing spins, and work goes on at once."""
+"""A16: every resource is gone for a while and one returns; the queue is kept, nothing spins, and work goes on."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,6 @@ from benchmarks.faults.calls import steps, waits
 from benchmarks.faults.local_case import executor_on, now_s, resources, seen
 from benchmarks.faults.outcome import Bar, Outcome, Tier, percentile
 from dnaml.client import Executor
-from dnaml.core import events as ev
 
 ID = "A16"
 RUNS = {Tier.QUICK: 5, Tier.SOAK: 60}

@@ -34,13 +34,13 @@ class Counted:
         return sum(count - 1 for count in self.ends.values() if count > 1)
 
 
-def counted(folder: Path) -> Counted:
-    """Read the journal from its first event, and the ids that submitters noted."""
+def counted(folder: Path, url: str | None = None) -> Counted:
+    """Read the journal, of the folder or at a URL, from its first event, and the ids that submitters noted."""
     found = Counted()
     with contextlib.suppress(FileNotFoundError):
         found.accepted = set((folder / "accepted.txt").read_text().split())
     live: dict[str, tuple[int, str, float]] = {}
-    journal = SqlJournal(folder / "journal.sqlite", read_only=True, witness=folder / "journal.head")
+    journal = SqlJournal(url or folder / "journal.sqlite", read_only=True, witness=folder / "journal.head")
     for event in journal.replay():
         if isinstance(event, ev.AttemptStarted):
             live[event.attempt_id] = (event.epoch, event.job_id, event.at_s)

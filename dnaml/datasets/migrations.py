@@ -39,8 +39,7 @@ def _migrate(where: Path | str, state: StateFolder) -> None:
         copy = _free_name(where)
         _copy(where, copy)
         _log.warning("%s is migrated to schema version %d; a copy is kept as %s", where, schema.SCHEMA_VERSION, copy)
-    address = sa.URL.create("sqlite", database=str(where)) if isinstance(where, Path) else known_url(where)
-    engine = sa.create_engine(address)
+    engine = _engine(where)
     try:
         with engine.begin() as connection:
             stored = connection.scalar(sa.text("SELECT value FROM meta WHERE key = 'schema_version'"))
@@ -51,6 +50,16 @@ def _migrate(where: Path | str, state: StateFolder) -> None:
         raise StateFolderError(f"{state.root}: the journal cannot be migrated: {error}") from error
     finally:
         engine.dispose()
+
+
+def _engine(where: Path | str) -> sa.Engine:
+    """Return an engine whose transactions hold tables too: by itself, SQLite's driver begins one at the first row."""
+    if not isinstance(where, Path):
+        return sa.create_engine(known_url(where))
+    address = sa.URL.create("sqlite", database=str(where))
+    engine = sa.create_engine(address, connect_args={"isolation_level": None})
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
 
 def _keep_tables(connection: sa.Connection, ending: str) -> None:
