@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dnaml.core.plan import FloatArray
-from dnaml.core.resource import Resource, ResourceState
+from dnaml.core.resource import Resource, ResourceState, Site
 
 _MOST_AHEAD = 31
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
@@ -51,6 +51,12 @@ class Lane:
         if self.used < self.resource.slots:
             return 0.0
         return min(_remaining_s(at_s - start_s, length_s) for start_s, length_s in self.running.values())
+
+    @property
+    def starts_in_s(self) -> float:
+        """Return what a start on it takes by itself: where resources are rented by the call, a cold one mostly."""
+        resource = self.resource
+        return resource.startup_s or 0.0 if resource.site is Site.SERVERLESS else 0.0
 
     def is_overdue(self, at_s: float) -> bool:
         """Say whether every slot is held by an attempt that should have ended long ago."""
@@ -196,9 +202,9 @@ class Pool:
         return min(1.0, lane.lost / lane.ended) if lane is not None and lane.ended else None
 
     def free_in_s(self, at_s: float) -> FloatArray:
-        """Return for every resource [R] that takes new work the predicted seconds until it can start something."""
+        """Return for every resource [R] that takes new work the predicted seconds until something can begin there."""
         if self.own_clocks:
             clocks_s = np.array([lane.own_free_in_s() for lane in self.offered])
             behind_s: FloatArray = clocks_s - clocks_s.min(initial=np.inf)
             return behind_s
-        return np.array([lane.free_in_s(at_s) for lane in self.offered])
+        return np.array([lane.free_in_s(at_s) + lane.starts_in_s for lane in self.offered])

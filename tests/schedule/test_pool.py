@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnaml.core.resource import Resource
+from dnaml.core.resource import Resource, Site
 from dnaml.schedule.pool import Pool
 
 LONG_S = 10.0
@@ -221,3 +221,11 @@ def test_neither_slots_nor_cores_are_ever_exceeded(steps, cores):
         pool.start("new", f"n{free}", 0.0, LONG_S)
         free += 1
     assert free == cores
+
+
+def test_where_resources_are_rented_by_the_call_work_begins_after_a_start():
+    pool = Pool({})
+    pool.up(Resource(id="fn", site=Site.SERVERLESS, startup_s=2.0))
+    pool.up(Resource(id="new", site=Site.SERVERLESS))
+    pool.up(Resource(id="here", startup_s=5.0))
+    assert pool.free_in_s(0.0).tolist() == [2.0, 0.0, 0.0]

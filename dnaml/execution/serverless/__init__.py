@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from dnaml.execution.serverless.functions import HttpFunction, LithopsFunction, Retrying
     from dnaml.execution.serverless.handler import Handler, call_handler, plan_handler
     from dnaml.execution.serverless.opening import serverless
-    from dnaml.execution.serverless.starting import WithStarts
     from dnaml.execution.serverless.warmth import Warmth
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "Retrying",
     "ServerlessBackend",
     "Warmth",
-    "WithStarts",
     "call_handler",
     "plan_handler",
     "serverless",
@@ -33,7 +31,6 @@ _HOME = {
     "Retrying": "functions",
     "ServerlessBackend": "backend",
     "Warmth": "warmth",
-    "WithStarts": "starting",
     "call_handler": "handler",
     "plan_handler": "handler",
     "serverless": "opening",

@@ -1,12 +1,8 @@
 """What is known of a function's starts, and what it says of the next one."""
 
-import numpy as np
 import pytest
 
-from dnaml.core.prediction import LEVELS, Prediction, Quantiles
-from dnaml.core.resource import Resource, Site
-from dnaml.core.work import Computation
-from dnaml.execution.serverless import Warmth, WithStarts
+from dnaml.execution.serverless import Warmth
 
 
 def test_an_instance_is_warm_for_its_window_and_cold_after_it():
@@ -38,29 +34,3 @@ def test_a_burst_takes_rounds_and_one_start():
     assert known.burst_s(0.0, 0, 1.0, 4) == 0.0
     assert known.burst_s(0.0, 4, 1.0, 4) == pytest.approx(2.0)
     assert known.burst_s(0.0, 5, 1.0, 4) == pytest.approx(3.1)
-
-
-class _Flat:
-    version = "flat"
-
-    def predict(self, computations, resources):
-        shape = (len(computations), len(resources))
-        flat = Quantiles(levels=np.array(LEVELS), values=np.ones((*shape, len(LEVELS))))
-        return Prediction(
-            runtime_s=flat, cost_usd=flat, feasible=np.ones(shape, bool), hazard_per_h=np.zeros(shape[1]), path="flat"
-        )
-
-    def updated(self, runs):
-        return self
-
-
-def test_start_up_delays_what_is_rented_by_the_call_alone():
-    places = [
-        Resource(id="fn", site=Site.SERVERLESS, startup_s=2.0),
-        Resource(id="here", startup_s=5.0),
-    ]
-    predictor = WithStarts(inner=_Flat())
-    found = predictor.predict([Computation(id="c", kernel="c")], places)
-    assert found.runtime_s.values[0, :, 3].tolist() == [3.0, 1.0]
-    assert predictor.updated([]).version == "flat+starts"
-    assert predictor.predict([Computation(id="c", kernel="c")], places[1:]).runtime_s.values[0, 0, 0] == 1.0
