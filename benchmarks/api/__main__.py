@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.api import hostile, load, overload, plans, served
+from benchmarks.api import hostile, load, overload, page, plans, served
 from benchmarks.api.fuzzing import Fuzz
 from benchmarks.report import Row, main
 from dnaml.rest.app import create_app
@@ -24,6 +24,7 @@ def measure(quick: bool) -> Sequence[Row]:
         *load.rows(quick),
         *plans.rows(quick),
         *served.rows(quick),
+        *page.rows(quick),
         *overload.rows(quick),
         *hostile.rows(quick),
         *_fuzzed(20_000 if quick else 1_000_000),

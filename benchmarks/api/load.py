@@ -24,9 +24,9 @@ def rows(quick: bool) -> list[Row]:
     resources, queued, rate, lasts_s = (500, 2_000, 100, 20) if quick else (5_000, 100_000, 300, 600)
     with tempfile.TemporaryDirectory() as folder:
         pool = Path(folder) / "pool.toml"
-        pool.write_text("".join(_resource(n) for n in range(resources)))
+        pool.write_text("".join(resource_table(n) for n in range(resources)))
         with Served("--resources", str(pool), "--cores", "1") as served:
-            ids = asyncio.run(_fill(served.port, queued))
+            ids = asyncio.run(fill(served.port, queued))
             before_bytes = served.resident_bytes()
             took, refused = asyncio.run(_load(served.port, ids, rate, lasts_s))
             after_bytes = served.resident_bytes()
@@ -43,11 +43,12 @@ def rows(quick: bool) -> list[Row]:
     return [*found, grown, bad]
 
 
-def _resource(n: int) -> str:
+def resource_table(n: int) -> str:
+    """Return the n-th resource as a table of the file."""
     return f'[resources.r{n}]\ndomain = "here"\nprice_usd_per_h = {0.01 + n % 97 / 100}\n'
 
 
-async def _fill(port: int, count: int) -> list[str]:
+async def fill(port: int, count: int) -> list[str]:
     """Submit jobs that wait for ever, in batches, and return their ids."""
     wire, ids = await Wire.to(port), []
     for first in range(0, count, 500):

@@ -58,7 +58,7 @@ def opener(app: FastAPI) -> Callable[[Any], tuple[Reads, Caller]]:
 
         census = censuses.setdefault(caller.tenant, Census(service.live, caller.tenant))
         insight = insights.setdefault(caller.tenant, Insight(service, caller.tenant))
-        reading = Reading(service, caller, census, insight, url=str(request.base_url).removesuffix("/ui/"))
+        reading = Reading(service, caller, census, insight, url=f"{request.url.scheme}://{request.url.netloc}")
         return reading.reads().guarded(check), caller
 
     return open_reads

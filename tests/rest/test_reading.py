@@ -19,7 +19,8 @@ def request_of(client: Client, token: str) -> Any:
     """Return a request of a page as the gate hands it on."""
     caller = client.service.tokens.caller(token, 0.0)
     headers = {"cookie": f"dnaml_token={token}"}
-    return SimpleNamespace(scope={"state": {"caller": caller}}, headers=headers, base_url="http://localhost/ui/")
+    url = SimpleNamespace(scheme="http", netloc="localhost")
+    return SimpleNamespace(scope={"state": {"caller": caller}}, headers=headers, url=url)
 
 
 @pytest.fixture(scope="module")
