@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dnaml.answers import amounts
 from dnaml.answers.scaling_advice import FEWEST_BINS, Advice, Expected
 from dnaml.answers.spending import SpendingNow
@@ -12,7 +14,7 @@ from dnaml.dashboard.demand_charts import ALL, demanded, shown_families, spent, 
 from dnaml.dashboard.insight_reads import DemandShown
 from dnaml.dashboard.queue import first_job
 from dnaml.dashboard.reads import About, Caller, Reads
-from dnaml.dashboard.tables import Cell, Column, Row
+from dnaml.dashboard.tables import Cell, Column, Row, money
 from dnaml.scaling.told import ScalingTold
 
 MOST_ROWS = 40
@@ -60,11 +62,11 @@ def figures(view: DemandView) -> dict[str, str]:
     said = view.shown.expected.get(ALL)
     coming = said.said[-1] / demand.width_s if said is not None and len(said.said) else None
     return {
-        "Spent": amounts.usd(spending.usd) if spending.priced else amounts.UNKNOWN,
+        "Spent": money(spending.usd) if spending.priced else amounts.UNKNOWN,
         "Attempts with a price": f"{spending.priced:,} of {spending.attempts:,}",
         "Work done": amounts.seconds(busy_s) if spending.attempts else amounts.UNKNOWN,
         "Slots that take work": f"{view.slots:,}",
-        "Slots expected to be asked for": _slots(coming),
+        "Slots expected": _slots(coming),
     }
 
 
@@ -76,7 +78,7 @@ def cost_rows(spending: SpendingNow) -> list[Row]:
             cells=(
                 Cell(text=one.name),
                 Cell(
-                    text=amounts.usd(one.usd) if one.priced else amounts.UNKNOWN,
+                    text=money(one.usd) if one.priced else amounts.UNKNOWN,
                     share=one.usd / spending.usd if spending.usd > 0 else None,
                     note="" if one.priced else "no price known",
                 ),
@@ -94,7 +96,9 @@ def quality(said: Expected | None, width_s: float) -> str:
     ahead = "" if said is None else f" {amounts.seconds(said.ahead * width_s)} before"
     told = f"One slot works off a second of work a second; a bin is {amounts.seconds(width_s)} wide."
     if said is None or said.judged == 0:
-        return f"{told} There is a forecast after {FEWEST_BINS} bins or so."
+        begun = said is not None and bool(np.isfinite(said.said).any())
+        when = "No bin that was forecast is over yet." if begun else f"A forecast takes about {FEWEST_BINS} bins."
+        return f"{told} {when}"
     return (
         f"{told} The band is what was said of each bin{ahead}: {said.inside:.0%} of {said.judged:,} bins fell inside "
         "10 to 90 % (80 % is meant). Several forecasters compete; the newest bin is still filling and is left out."
@@ -111,7 +115,7 @@ def advice_facts(advice: Advice) -> dict[str, str]:
         if advice.change < 0
         else "nothing"
     )
-    price = amounts.UNKNOWN if advice.price_usd_per_h is None else f"{amounts.usd(advice.price_usd_per_h)} an hour each"
+    price = amounts.UNKNOWN if advice.price_usd_per_h is None else f"{money(advice.price_usd_per_h)} an hour each"
     return {
         "It would": doing,
         "because": advice.reason,
@@ -125,7 +129,7 @@ def advice_facts(advice: Advice) -> dict[str, str]:
 
 def scaling_facts(told: ScalingTold) -> dict[str, str]:
     """Return in words how scaling stands."""
-    most = f" of at most {amounts.usd(told.most_usd)}" if told.most_usd is not None else ""
+    most = f" of at most {money(told.most_usd)}" if told.most_usd is not None else ""
     at = "too little is known for a forecast" if not told.demand else f"the forecast at {told.level:.1%}"
     return {
         "template": told.template + (" (dry run: nothing is bought)" if told.dry_run else ""),
@@ -133,7 +137,7 @@ def scaling_facts(told: ScalingTold) -> dict[str, str]:
         "follows": f"{at}, {amounts.seconds(told.ahead_s)} ahead in bins of {amounts.seconds(told.bin_s)}",
         "a machine comes after": f"{amounts.seconds(told.lead_p95_s)} in 95 of 100 cases",
         "first in the queue waits": amounts.seconds(told.waiting_s),
-        "spent on machines": amounts.usd(told.spent_usd) + most,
+        "spent on machines": money(told.spent_usd) + most,
         "refused": "; ".join(told.refused[-3:]) or "nothing",
     }
 
@@ -236,8 +240,8 @@ def _slots(quantiles: "Sequence[float] | None") -> str:
     if quantiles is None or not all(math.isfinite(one) for one in quantiles):
         return amounts.UNKNOWN
     low, middle, high, _ = (f"{one:.2g}" if one < 10 else f"{one:,.0f}" for one in quantiles)
-    return f"{middle} ({low} to {high})"
+    return f"{middle} ({low}–{high})"
 
 
 def _per_hour(usd: float, runtime_s: float) -> str:
-    return amounts.usd(3600.0 * usd / runtime_s) if runtime_s > 0 else amounts.UNKNOWN
+    return money(3600.0 * usd / runtime_s) if runtime_s > 0 else amounts.UNKNOWN

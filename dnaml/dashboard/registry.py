@@ -49,6 +49,7 @@ _CARD = (
     ("missing_share", "values missing"),
     ("digest", "digest"),
 )
+LEARNS_LIVE = "live-"  # the version of a predictor without a model begins so
 TRAIN = "dnaml train --from-state          # learns from what this service ran, and judges what it learned"
 
 
@@ -75,6 +76,13 @@ def predicts(version: str) -> str:
     """Say which predictor answers, and how many runs it has learned from since it was made."""
     name, _, runs = version.rpartition("+")
     return f"{name}, {int(runs):,} runs learned" if name and runs.isdigit() else version
+
+
+def in_use(now: RegistryNow) -> str:
+    """Say whether the scheduler asks a registered model."""
+    if now.predictor.startswith(LEARNS_LIVE):
+        return "None of these is in use: this scheduler predicts from what it ran itself, without a trained model."
+    return f"In use: {predicts(now.predictor)}."
 
 
 def training_word(training: Mapping[str, Any] | None) -> str:
@@ -158,6 +166,7 @@ def beside(one: Described) -> Option:
         series,
         xAxis=across,
         yAxis=up,
+        legend={**chart([])["legend"], "type": "scroll", "data": ways},
         grid={"left": 8, "right": 16, "top": 56, "bottom": 8, "containLabel": True},
         tooltip={**chart([])["tooltip"], "formatter": "{a}, {b}: {c} %"},
     )
@@ -205,6 +214,8 @@ class _Drawn:
 
     def _show(self, now: RegistryNow) -> None:
         self._versions.show(version_rows(now))
+        if self._in_use.text != in_use(now):
+            self._in_use.text = in_use(now)
         choices = {label(one): label(one) for one in now.versions[:MOST_CHOICES]}
         self._choices.show(choices)
         one = next((one for one in now.versions if label(one) == self.chosen), now.versions[0])
@@ -230,6 +241,7 @@ class _Drawn:
         self.chosen = label(now.versions[0])
         with parts.panel("Models", "Every registered version, newest first, and what it was found to be worth."):
             self._versions = parts.Table(VERSION_COLUMNS, "Registered versions")
+            self._in_use = parts.caption("")
         with parts.panel("One version", "How it did on what it never saw, beside the simple ways to predict."):
             self._choices = parts.Choices("Version", self.chosen, self._choose)
             self._chart = parts.Chart("Median error of the version and the simple ways; the table lists all figures")
