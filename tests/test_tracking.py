@@ -9,7 +9,7 @@ import pytest
 from dnaml import tracking
 from dnaml.core.errors import InputError, NotFoundError
 from dnaml.datasets.state import default_folder
-from dnaml.tracking import Store, Training, log_training, model_folder, models, store_of
+from dnaml.tracking import Store, Training, described, log_training, model_folder, models, store_of
 
 BYTES = b'{"schema": "any"}'
 
@@ -65,6 +65,15 @@ def test_each_training_is_a_version_of_its_own(registered, store):
     assert models(store=store) == {"dnaml": ("2", "1")}
 
 
+def test_versions_are_described_newest_first_with_what_their_trainings_logged(registered, store):
+    found = [one for one in described(store=store) if one.name == "dnaml"]
+    assert [(one.version, one.aliases, one.params["seed"]) for one in found] == [("2", (), "2"), ("1", ("good",), "1")]
+    assert [one.metrics for one in found] == [{"resource.mape_pct": 25.0}, {"resource.mape_pct": 12.5}]
+    assert [one.run_id for one in found] == [one.run_id for one in reversed(registered)]
+    assert found[0].created_at_s >= found[1].created_at_s > 1e9
+    assert [one.version for one in described(store=store, most=1) if one.name == "dnaml"] == ["2"]
+
+
 @pytest.mark.parametrize(
     ("address", "number"),
     [
@@ -114,6 +123,7 @@ def test_asking_makes_no_store(tmp_path):
     with pytest.raises(NotFoundError, match="nothing was ever trained"):
         model_folder("models:/dnaml/latest", store=store)
     assert models(store=store) == {}
+    assert described(store=store) == ()
     assert list(tmp_path.iterdir()) == []
 
 
