@@ -3,6 +3,7 @@
 The loop's thread owns it. The kernel kills workers with the thread that started them, so nobody else may start one.
 """
 
+import contextlib
 import selectors
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class Crew:
         self._of: dict[str, list[WorkerProcess]] = {}
         self._spare: WorkerProcess | None = None
         self._checked_s = time.monotonic()
+        self._limits = {"pids": settings.pids, "open_files": settings.open_files}
 
     def __iter__(self) -> Iterator[WorkerProcess]:
         """Yield every worker, the spare too."""
@@ -60,8 +62,7 @@ class Crew:
 
     def _in_service(self, resource: Resource) -> WorkerProcess:
         """Return the spare if it fits and lives, else a worker started now."""
-        limits = {"pids": self._settings.pids, "open_files": self._settings.open_files}
-        spare = self._spare
+        limits, spare = self._limits, self._spare
         if spare is not None and not spare.doomed and spare.environment == dict(resource.environment):
             self._spare = None
             try:
@@ -133,9 +134,16 @@ class Crew:
                     self._spare = self._started(resource)
                 except OSError:
                     return  # the system has no room for one: work goes on without it
+            self._hold(self._spare)
             if given.payload and self._spare.environment == worker.environment:
                 self._spare.warm(messages.decode_payload(given.payload))
                 given.payload = b""
+
+    def _hold(self, spare: WorkerProcess) -> None:
+        """Set a spare's limits once it is up; one that cannot be held yet is when it is needed."""
+        if spare.spoke and not spare.doomed:
+            with contextlib.suppress(OSError):
+                spare.hold(**self._limits)
 
     # -- the watch -----------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,11 @@ class Containment:
                 self._group.limit(Controller.PIDS, self.pids)
         self._attached.clear()
 
+    def let_go(self) -> None:
+        """Give the group back once what was inside has been attached elsewhere; nothing is killed."""
+        self._attached.clear()
+        self.close()
+
     def close(self) -> None:
         """Kill every process inside and give the group back; nothing happens the second time."""
         self.kill()

@@ -28,7 +28,7 @@ from dnaml.core.events import (
     Tick,
     WakeAt,
 )
-from dnaml.execution import messages
+from dnaml.execution import messages, orphans
 from dnaml.execution.attempt_events import ended, ended_by_death, ended_by_message, sealed_by_message, started
 from dnaml.execution.checkpoints import CheckpointStore, lineage_in, lineage_of
 from dnaml.execution.crew import Crew, overran
@@ -90,6 +90,7 @@ class LocalBackend:
         self._crew = Crew(self._selector, checkpoints, logs, settings)
         self._check_at_s = 0.0
         self._wakes_s: list[float] = []
+        self._to_sweep: list[str] = []
 
     # -- the stream --------------------------------------------------------------------------------------------------
 
@@ -169,6 +170,7 @@ class LocalBackend:
                 elif isinstance(command, SealCheckpoint):
                     self._seal(command)
                 elif isinstance(command, EndJob):
+                    self._sweep()
                     self._listener.ended(command)
                     self._discard_checkpoints(command.job_id)
                 elif isinstance(command, Explain):
@@ -178,6 +180,12 @@ class LocalBackend:
             for worker in self._unflushed.values():
                 worker.flush()
             self._unflushed.clear()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Kill what dead workers left behind; their work goes on elsewhere first, but no job of theirs ends before."""
+        while self._to_sweep:
+            orphans.kill_left_behind(self._to_sweep.pop())
 
     def _discard_checkpoints(self, job_id: str) -> None:
         """Remove what a job saved: it is over."""
@@ -305,7 +313,8 @@ class LocalBackend:
         """Turn a worker's death into the end of its attempt; a result it managed to send still counts."""
         self._crew.part_with(worker)
         stopping = worker.stopping_since_s is not None
-        death = worker.bury()
+        death = worker.bury(sweeps=False)
+        self._to_sweep.append(worker.token)
         for message in worker.last_words:
             yield from self._on_message(worker, message)
         for position, given in enumerate(list(worker.attempts.values())):
@@ -329,6 +338,7 @@ class LocalBackend:
 
     def _shut_down(self) -> None:
         self._crew.shut_down()
+        self._sweep()
         self._busy = {}
         self._selector.close()
         self._inbox.close()

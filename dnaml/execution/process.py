@@ -118,22 +118,42 @@ class WorkerProcess:
 
     def take_in(self, resource: Resource, *, pids: int | None, open_files: int | None) -> None:
         """Take the process into service for a resource, within its limits; raise OSError if it is gone."""
-        containment = Containment.open(
-            f"dnaml-{self._name}",
-            memory_bytes=resource.memory_bytes,
-            pids=pids,
-            cpu_quota_share=resource.cpu_quota_share,
-            open_files=open_files,
-        )
-        try:
-            containment.attach(self.pid)
-        except BaseException:
-            containment.close()
-            raise
-        self._containment, self.resource = containment, resource
+        limits = {"memory_bytes": resource.memory_bytes, "cpu_quota_share": resource.cpu_quota_share}
+        if self._containment is None or any(limits.values()):
+            self._contain(f"dnaml-{self._name}", pids=pids, open_files=open_files, **limits)
+        self.resource = resource
         log = f"{resource.id.replace('/', '_')}-{self._name}.log"
         (self._logs / self.log).rename(self._logs / log)
         self.log = log
+
+    def hold(self, *, pids: int | None, open_files: int | None) -> None:
+        """Put a spare within the limits that every resource has, before it is needed: the kernel takes 20 ms for it."""
+        if self._containment is None:
+            self._contain(f"dnaml-{self._name}-spare", pids=pids, open_files=open_files)
+
+    def _contain(
+        self,
+        name: str,
+        *,
+        pids: int | None,
+        open_files: int | None,
+        memory_bytes: int | None = None,
+        cpu_quota_share: float | None = None,
+    ) -> None:
+        before, fresh = (
+            self._containment,
+            Containment.open(
+                name, memory_bytes=memory_bytes, pids=pids, cpu_quota_share=cpu_quota_share, open_files=open_files
+            ),
+        )
+        try:
+            fresh.attach(self.pid)
+        except BaseException:
+            fresh.close()
+            raise
+        self._containment = fresh
+        if before is not None:
+            before.let_go()
 
     def log_bytes(self) -> int:
         """Return how much the worker has written to its log so far."""
@@ -251,16 +271,18 @@ class WorkerProcess:
         if self._containment is not None:
             self._containment.kill()
 
-    def bury(self) -> Death:
+    def bury(self, *, sweeps: bool = True) -> Death:
         """Reap a dead process and everything it left; return what it died of. What it said last is in `last_words`.
 
+        Without `sweeps`, the caller looks later for what left the process's group and control group.
         One that is killed but stuck in the kernel is left to the system: nobody listens to it any more.
         """
         self.kill()
         code = self._wait()
         self.hear()
         self.last_words = self._drain()
-        orphans.kill_left_behind(self.token)
+        if sweeps:
+            orphans.kill_left_behind(self.token)
         oom = self.ran_out_of_memory()
         if self._containment is not None:
             self._containment.close()
