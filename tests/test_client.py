@@ -309,12 +309,14 @@ def test_memory_beyond_the_resource_is_the_computations_own_failure(tmp_path):
         assert executor.submit(work.double, 2).result(30) == 4
 
 
-def test_what_finishes_although_it_was_asked_to_stop_keeps_its_result(executor, tmp_path):
-    future = executor.submit(work.waits_for, str(tmp_path / "go"))
-    assert _becomes_running(future)
-    future.stop()
-    (tmp_path / "go").touch()
-    assert future.result(30) is True
+def test_what_finishes_although_it_was_asked_to_stop_keeps_its_result(tmp_path):
+    patient = EngineSettings(local=LocalSettings(stop_grace_s=60.0))
+    with Executor(POOL, state=tmp_path / "state", cores=2, settings=patient) as executor:
+        future = executor.submit(work.waits_for, str(tmp_path / "go"))
+        assert _becomes_running(future)
+        future.stop()
+        (tmp_path / "go").touch()
+        assert future.result(60) is True
 
 
 def test_an_engine_on_an_old_folder_predicts_from_the_runs_it_holds(tmp_path):
