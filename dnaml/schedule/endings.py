@@ -59,9 +59,10 @@ class Endings:
             self._dispatch.stop_all(entry, "another replica has the result")
 
     def _join(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
-        """Keep the result of one part; the last one ends the job."""
+        """Keep the result of one part; the last one ends the job, each other one may shift those that wait."""
         part = entry.parts[attempt.placement.part]
         part.done, part.result = True, event.result
+        part.resource_id, part.runtime_s = attempt.placement.resource_id, event.usage.runtime_s
         if all(each.done for each in entry.parts):
             self._dispatch.end_job(entry, JobState.SUCCEEDED, event, None, parts=_results(entry.parts))
             self._dispatch.stop_all(entry, "every part has its result")
@@ -69,6 +70,8 @@ class Endings:
         for other in list(entry.live.values()):
             if other.placement.part == attempt.placement.part:
                 self._dispatch.stop(entry, other.id, "another copy has the result of this part")
+        if entry.missing_parts():
+            self._planner.reconsider(entry)
 
     def _count_vote(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
         """Take one copy's vote; a majority ends the job, and whoever said otherwise loses trust."""

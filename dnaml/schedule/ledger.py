@@ -21,13 +21,18 @@ class Tries:
 
 @dataclass(slots=True, kw_only=True)
 class Part(Tries):
-    """One part of a split job: the slice [`start`, `start` + `share`) of its work, guessed until `known`."""
+    """One part of a split job: the slice [`start`, `start` + `share`) of its work, guessed until `known`.
+
+    Once `done`, `resource_id` and `runtime_s` say where it ran and how long.
+    """
 
     start: float
     share: float
     known: bool = True
     done: bool = False
     result: Stored | None = None
+    resource_id: str = ""
+    runtime_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 A policy places whole jobs; here the placement of a divisible one is replaced by those of its parts. Shares are decided
 once, before the first part starts, and are whole multiples of 2^-20, so that `start + share` of one part is exactly the
-`start` of the next.
+`start` of the next. Where runtimes are uncertain a share is cut into several parts, so that what has not begun can
+still go elsewhere: as parts end, the rates observed replace predicted ones whose interval they left.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dnaml.core.attempt import Placement
-from dnaml.core.plan import FloatArray, Plan, Problem
+from dnaml.core.plan import FloatArray, IntArray, Plan, Problem
+from dnaml.core.resource import Site
 from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Part
 from dnaml.schedule.objective import WEIGHING
@@ -21,6 +23,8 @@ from dnaml.schedule.splitting import BARRIER_LEVEL, WORTH_SHARE, Joining, split
 _GRAIN = 2**20
 _JOIN_EACH_S = 0.01  # what a part costs beside its work: a start, a result, a place in the join
 _MOST_COLUMNS = 64
+_MOST_GRAINS, _LEAST_GRAIN_S = 4, 1.0  # parts that one share is cut into, and how long each must be
+_SURE = 1.25  # ratio of the 90 % to the 10 % quantile below which a share stays in one part
 
 
 def is_split(entry: Entry) -> bool:
@@ -88,7 +92,8 @@ class _Queues:
                 row = self.rows[placement.job_id]
                 if row != j and self.problem.jobs[row].priority >= own.priority:
                     starts[r] += placement.share * self.runtime_s[row, r] / resource.slots
-            starts[r] += resource.startup_s or 0.0
+            if resource.site is not Site.SERVERLESS:  # where it is, `free_in_s` holds it
+                starts[r] += resource.startup_s or 0.0
         return starts
 
     def replace(self, entry: Entry, parts: list[Placement]) -> None:
@@ -110,12 +115,17 @@ class _Queues:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Table:
-    """What one job's parts may choose from, one row a slot: resource column, start, time and cost of the whole."""
+    """What one job's parts may choose from, one row a slot: resource column, start, time and cost of the whole.
+
+    `low_s` and `high_s` are the predicted 80 % interval of the time for the whole.
+    """
 
     column: list[int]
     ids: tuple[str, ...]
     start_s: FloatArray
     whole_s: FloatArray
+    low_s: FloatArray
+    high_s: FloatArray
     cost_usd: FloatArray
 
     @classmethod
@@ -140,6 +150,8 @@ class _Table:
             ids=tuple(resource.id for resource in problem.resources),
             start_s=start_s[column],
             whole_s=whole_s[column],
+            low_s=problem.prediction.runtime_s.quantile(0.1)[j, column],
+            high_s=problem.prediction.runtime_s.quantile(0.9)[j, column],
             cost_usd=cost[column],
         )
 
@@ -151,14 +163,24 @@ def _first_parts(entry: Entry, table: _Table, problem: Problem) -> list[Placemen
     entry.parts = []
     if found.parts < 2 or not _pays(entry, table, found.share, found.end_s, problem):
         return []
-    edges = np.round(np.concatenate([[0.0], np.cumsum(found.share)]) / found.share.sum() * _GRAIN).astype(np.int64)
+    pieces = _pieces(table, found.share, entry.job.max_parts)
+    share = np.repeat(found.share / pieces, pieces)
+    edges = np.round(np.concatenate([[0.0], np.cumsum(share)]) / share.sum() * _GRAIN).astype(np.int64)
     where: list[int] = []
-    for i, column in enumerate(table.column):
+    for i, column in enumerate(np.repeat(table.column, pieces).tolist()):
         if edges[i + 1] > edges[i]:
             start, end = int(edges[i]) / _GRAIN, int(edges[i + 1]) / _GRAIN
             entry.parts.append(Part(start=start, share=end - start))
             where.append(column)
     return [_placement(entry, k, table.ids[column]) for k, column in enumerate(where)]
+
+
+def _pieces(table: _Table, share: FloatArray, most_parts: int | None) -> IntArray:
+    """Return how many parts each slot's share [S] is cut into: one where its time is sure or short."""
+    most = _MOST_GRAINS if most_parts is None else min(_MOST_GRAINS, most_parts // max(1, int(np.count_nonzero(share))))
+    unsure = table.high_s > _SURE * table.low_s
+    wanted = np.where(unsure, share * table.whole_s / _LEAST_GRAIN_S, 1.0)
+    return np.clip(wanted, 1, max(1, most)).astype(np.int64)
 
 
 def _pays(entry: Entry, table: _Table, share: FloatArray, end_s: float, problem: Problem) -> bool:
@@ -177,15 +199,27 @@ def _pays(entry: Entry, table: _Table, share: FloatArray, end_s: float, problem:
 def _missing_parts(entry: Entry, table: _Table) -> list[Placement]:
     """Return the placements of the parts that neither run nor are done: the largest first, each where it ends first."""
     placements = []
-    start_s = table.start_s.copy()
+    start_s, whole_s = table.start_s.copy(), _observed(entry, table)
     for k in sorted(entry.missing_parts(), key=lambda k: -entry.parts[k].share):
         part = entry.parts[k]
         fresh = [i for i, column in enumerate(table.column) if table.ids[column] not in part.lost_on]
         choice = fresh or range(len(table.column))
-        best = min(choice, key=lambda i: float(start_s[i] + part.share * table.whole_s[i]))
-        start_s[best] += part.share * table.whole_s[best]
+        best = min(choice, key=lambda i: float(start_s[i] + part.share * whole_s[i]))
+        start_s[best] += part.share * whole_s[best]
         placements.append(_placement(entry, k, table.ids[table.column[best]]))
     return placements
+
+
+def _observed(entry: Entry, table: _Table) -> FloatArray:
+    """Return the time for the whole on each slot [S]: as observed where done parts left the predicted interval."""
+    whole_s = table.whole_s.copy()
+    for i, column in enumerate(table.column):
+        done = [part for part in entry.parts if part.done and part.resource_id == table.ids[column]]
+        if done:
+            rate_s = sum(part.runtime_s for part in done) / sum(part.share for part in done)
+            if rate_s > 0 and not table.low_s[i] <= rate_s <= table.high_s[i]:
+                whole_s[i] = rate_s
+    return whole_s
 
 
 def _placement(entry: Entry, k: int, resource_id: str) -> Placement:

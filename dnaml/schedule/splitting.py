@@ -22,7 +22,7 @@ BoolArray = npt.NDArray[np.bool_]
 BARRIER_LEVEL = 0.75
 """quantile of the predicted runtime to pass as `whole_s` where the slowest part ends the job"""
 WORTH_SHARE = 0.05
-"""least gain over the best single resource, as a share of its time, for which work is split or shares are changed"""
+"""least gain over the best single resource, as a share of its time, for which work is split"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,56 +145,3 @@ def split_units(units: int, start_s: FloatArray, unit_s: FloatArray) -> IntArray
     for _ in range(units - int(count.sum())):
         count[int((start + each * (count + 1)).argmin())] += 1
     return count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Progress:
-    """Says how far the parts of a split are; all [R], times for the whole work as in `split`.
-
-    `left_share` is what each part has still to do, `observed_whole_s` how fast it turned out, `low_whole_s` and
-    `high_whole_s` the predicted 80 % interval, `restart_s` what it costs a resource to take work it does not hold.
-    """
-
-    left_share: FloatArray
-    observed_whole_s: FloatArray
-    low_whole_s: FloatArray
-    high_whole_s: FloatArray
-    restart_s: FloatArray
-
-
-def rebalance(progress: Progress, *, worth: float = WORTH_SHARE) -> FloatArray | None:
-    """Return new shares of the whole work [R] for what is left, or None where the parts should go on as they are.
-
-    Asked for when a rate has left its predicted interval, done when all then end sooner by more than `worth`.
-    """
-    left = float(progress.left_share.sum())
-    observed = progress.observed_whole_s
-    outside = (observed < progress.low_whole_s) | (observed > progress.high_whole_s)
-    if left <= 0 or not (outside & (progress.left_share > 0)).any():
-        return None
-    busy = progress.left_share > 0
-    on_s = float((progress.left_share[busy] * observed[busy]).max())
-    shares, then_s = _shared_anew(progress, left)
-    return shares if then_s < (1 - worth) * on_s else None
-
-
-def _shared_anew(progress: Progress, left: float) -> tuple[FloatArray, float]:
-    """Return the shares [R] of what is left that end first, and when; exact.
-
-    By tau a resource does its own part, or that and more after a restart: `capacity` rises with tau and is linear
-    between the times at which some resource ends its part or has made good its restart.
-    """
-    own, each, restart = progress.left_share, progress.observed_whole_s, progress.restart_s
-
-    def capacity(tau: FloatArray) -> FloatArray:
-        at = tau[:, None]  # [B, 1] -> [B, R]
-        return np.maximum(np.minimum(own, at / each), (at - restart) / each)
-
-    bends = np.sort(np.concatenate([[0.0], own * each, own * each + restart]))
-    bends = np.append(bends, bends[-1] + left * each.min())  # by then the fastest could do all of it
-    done = capacity(bends).sum(axis=1)
-    after = int(np.searchsorted(done, left))
-    before = after - 1
-    tau = bends[before] + (bends[after] - bends[before]) * (left - done[before]) / (done[after] - done[before])
-    shares = capacity(np.array([tau]))[0]
-    return shares * (left / shares.sum()), float(tau)

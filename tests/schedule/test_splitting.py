@@ -1,4 +1,4 @@
-"""Shares that end together against trying every subset and a solver of the minimax problem; re-balancing likewise."""
+"""Shares that end together against trying every subset and a solver of the minimax problem."""
 
 from itertools import combinations, product
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from dnaml.schedule.splitting import Joining, Progress, rebalance, split, split_units
+from dnaml.schedule.splitting import Joining, split, split_units
 
 times = st.floats(0.0, 100.0)
 positive = st.floats(0.01, 1000.0)
@@ -107,55 +107,3 @@ def test_whole_units_equal_trying_every_division(seed):
 
 def test_no_units_need_no_resource():
     assert split_units(0, np.zeros(2), np.ones(2)).tolist() == [0, 0]
-
-
-def progress(left, observed, low, high, restart):
-    return Progress(
-        left_share=np.array(left, dtype=float),
-        observed_whole_s=np.array(observed, dtype=float),
-        low_whole_s=np.array(low, dtype=float),
-        high_whole_s=np.array(high, dtype=float),
-        restart_s=np.array(restart, dtype=float),
-    )
-
-
-def test_parts_whose_rates_are_as_predicted_go_on():
-    assert rebalance(progress([0.5, 0.5], [10, 11], [9, 9], [12, 12], [0, 0])) is None
-
-
-def test_a_part_that_has_ended_asks_for_nothing():
-    assert rebalance(progress([0.5, 0.0], [10, 50], [9, 9], [12, 12], [0, 0])) is None
-    assert rebalance(progress([0.0, 0.0], [10, 50], [9, 9], [12, 12], [0, 0])) is None
-
-
-def test_work_moves_from_a_part_that_turned_out_slow():
-    shares = rebalance(progress([0.5, 0.5], [10, 40], [9, 9], [12, 12], [1, 1]))
-    assert shares is not None
-    assert shares.sum() == pytest.approx(1.0)
-    # 10 s + 10 x of the quick one's time, its restart of 1 s included, equal what is left to the slow one
-    assert 1 + 10 * shares[0] == pytest.approx(40 * shares[1])
-
-
-def test_a_dear_restart_keeps_the_shares():
-    assert rebalance(progress([0.5, 0.5], [10, 40], [9, 9], [12, 12], [16, 16])) is None
-
-
-@given(
-    rows=st.lists(st.tuples(st.floats(0, 1), st.floats(1, 50), st.floats(0, 20)), min_size=1, max_size=3),
-)
-def test_new_shares_end_as_early_as_any_on_a_fine_grid(rows):
-    left, observed, restart = (np.array(side) for side in zip(*rows, strict=True))
-    if left.sum() <= 0.01:
-        return
-    state = progress(left, observed, observed * 2, observed * 3, restart)
-    shares = rebalance(state, worth=0.0)
-
-    def end_s(parts):
-        paid = np.where(parts > left + 1e-9, restart, 0.0)
-        return float(np.where(parts > 0, paid + parts * observed, 0.0).max())
-
-    reached = end_s(left) if shares is None else end_s(shares)
-    steps = 24
-    for counts in product(range(steps + 1), repeat=len(left)):
-        if sum(counts) == steps:
-            assert reached <= end_s(np.array(counts) / steps * left.sum()) * (1 + 1e-9)
