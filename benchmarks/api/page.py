@@ -49,7 +49,9 @@ def _looked(served: Served, path: str) -> list[tuple[float, float, float]]:
     """Return for each look seconds until tables, charts and sockets stand, CPU seconds of the service, and bytes."""
     from playwright.sync_api import sync_playwright
 
-    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.casefold()}
+    environment: dict[str, str | float | bool] = {
+        name: value for name, value in os.environ.items() if "proxy" not in name.casefold()
+    }
     found = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, env=environment)

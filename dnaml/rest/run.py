@@ -23,17 +23,16 @@ def run_service(
     host, port = listening.getsockname()[:2]
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
+    try:
+        app, page = create_app(settings, page=True), f"its page is {url}/ui/"
+    except MissingExtra as error:
+        app, page = create_app(settings), f"there is no page: {error}"
+
     def ready() -> None:
-        say(f"dnaml serves {settings.state} at {url}; Ctrl-C ends it, jobs go on with the next start")
+        say(f"dnaml serves {settings.state} at {url}; {page}; Ctrl-C ends it, jobs go on with the next start")
         if told is not None:
             told(json.dumps({"url": url, "state": str(settings.state)}))
 
-    try:
-        app = create_app(settings, page=True)
-        say(f"its page is {url}/ui/")
-    except MissingExtra as error:
-        app = create_app(settings)
-        say(f"without its page: {error}")
     serve(app, settings, listening, tls=tls, ready=ready)
     if app.state.failure is not None:
         raise app.state.failure
