@@ -11,7 +11,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,7 +28,7 @@ from dnaml.execution.notices import Labelled
 from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.logbook import watching
 from dnaml.scaling import Scaling, plan_of, scaled
-from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, accepted
+from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, Submits, accepted, innermost_executor
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
@@ -37,8 +36,6 @@ _STORED_WITHIN_S = 10.0
 
 if TYPE_CHECKING:
     from dnaml.history import KeptResults
-
-_innermost: ContextVar["Executor | None"] = ContextVar("dnaml_executor", default=None)
 
 
 class Executor(concurrent.futures.Executor):
@@ -109,7 +106,7 @@ class Executor(concurrent.futures.Executor):
         if self.scaling is not None:
             self.scaling.begin(self._engine)
         self._exit = atexit.register(_shut_down, weakref.ref(self))
-        self._token = _innermost.set(self)
+        self._token = innermost_executor.set(self)
 
     # -- the standard surface ----------------------------------------------------------------------------------------
 
@@ -307,8 +304,8 @@ class Executor(concurrent.futures.Executor):
 
     def _close(self) -> None:
         atexit.unregister(self._exit)
-        if _innermost.get() is self:
-            _innermost.set(None)
+        if innermost_executor.get() is self:
+            innermost_executor.set(None)
         engine, self._engine_closed = self._engine, True
         self._notices.stop()
         if self.scaling is not None:
@@ -335,9 +332,9 @@ class Submitter:
         return Submitter(self._executor, self._options.changed(**options))
 
 
-def innermost() -> Executor:
-    """Return the innermost open Executor of this thread of control, or a new default one."""
-    executor = _innermost.get()
+def innermost() -> Submits:
+    """Return the innermost open executor of this thread of control, or a new default one."""
+    executor = innermost_executor.get()
     return executor if executor is not None and not executor._closed else Executor()
 
 

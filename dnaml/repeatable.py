@@ -34,7 +34,8 @@ class Repeatable(Generic[P, T]):
         """Submit to the innermost open Executor, or to a default one."""
         from dnaml.client import innermost
 
-        return innermost().submit(self, *args, **kwargs)
+        future: Future[T] = innermost().submit(self, *args, **kwargs)
+        return future
 
     def options(self, **options: Any) -> Repeatable[P, T]:
         """Return the same computation with other options: objective, constraints, resilience, name, ..."""

@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -19,6 +20,21 @@ Accepted = tuple[Job, Computation, messages.Payload]
 """what an engine takes in of one job"""
 _encode_json = msgspec.json.Encoder().encode
 _wants: "WeakKeyDictionary[Callable[..., Any], bool]" = WeakKeyDictionary()
+
+
+class Submits(Protocol):
+    """Is an executor, on this machine or in front of a service, as `.remote(...)` uses it."""
+
+    _closed: bool
+
+    # The function's own arguments; what comes back is a standard Future with `decision`, `record` and `stop`.
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Submit a call."""
+        ...
+
+
+innermost_executor: ContextVar[Submits | None] = ContextVar("dnaml_executor", default=None)
+"""the executor that was opened last in this thread of control"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

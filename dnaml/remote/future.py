@@ -1,17 +1,19 @@
 """What a client holds of a job in a service: a standard Future with its decision and record."""
 
 import concurrent.futures
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dnaml.core.errors import ComputationFailed, ComputationStopped, NotFoundError
+from dnaml.core.errors import NotFoundError
+from dnaml.remote.answers import Conflict
+from dnaml.remote.job import BEGUN, OVER, Told, failure_of, is_over
 from dnaml.remote.wire import Wire
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
-OVER = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class RemoteDecision:
@@ -26,6 +28,11 @@ class RemoteDecision:
 
         return pd.DataFrame(list(self.record["candidates"]))
 
+    def __repr__(self) -> str:
+        """Return the choice in one line."""
+        told = self.record
+        return f"<decision: {told['chosen']} of {len(told['candidates'])} by {told['predicted_by']}>"
+
 
 class RemoteFuture(concurrent.futures.Future[T]):
     """A standard Future of one job in a service; `job_id` finds it again from any process."""
@@ -33,13 +40,20 @@ class RemoteFuture(concurrent.futures.Future[T]):
     def __init__(self, job_id: str, wire: Wire) -> None:
         super().__init__()
         self.job_id, self._wire = job_id, wire
+        self._telling = threading.Lock()
 
     def cancel(self) -> bool:
-        """Withdraw a job that has not started; False once it runs."""
-        if self.running() or self.done() or not super().cancel():
-            return self.cancelled()
-        self._wire.ask("DELETE", f"/jobs/{self.job_id}")
-        return True
+        """Withdraw a job that has not started; False once it runs or is over."""
+        with self._telling:  # nothing that the service says comes between
+            if self.running() or self.done():
+                return self.cancelled()
+            try:
+                self._wire.ask("DELETE", f"/jobs/{self.job_id}")
+            except Conflict:  # it has ended, and the news is on its way
+                return False
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            return True
 
     def stop(self) -> None:
         """Ask a waiting or running job to end; `result` then raises ComputationStopped."""
@@ -63,19 +77,33 @@ class RemoteFuture(concurrent.futures.Future[T]):
         told: dict[str, Any] = self._wire.ask("GET", f"/jobs/{self.job_id}")
         return told | {"attempts": self._wire.ask("GET", f"/jobs/{self.job_id}/attempts")["items"]}
 
-    def _tell(self, told: Mapping[str, Any]) -> bool:  # JSON values
+    # -- called by who follows the service -------------------------------------------------------------------------
+
+    def _tell(self, told: Told) -> bool:
         """Take in what the service says of the job; True once it is over."""
-        if self.done():
+        with self._telling:
+            if self.done():
+                return True
+            begun = told["state"] in BEGUN or told["state"] in OVER
+            if begun and not self.running() and not self.set_running_or_notify_cancel():
+                return True
+            if not is_over(told):
+                return False
+            failure = failure_of(told)
+            if failure is None:
+                self.set_result(told["result"])
+            else:
+                self.set_exception(failure)
             return True
-        state = told["state"]
-        if state in ("RUNNING", "RECOVERING", *OVER) and not self.running() and not self.set_running_or_notify_cancel():
-            return True
-        if state not in OVER:
-            return False
-        if state == "SUCCEEDED" and not told["result_note"]:
-            self.set_result(told["result"])
-        elif state == "CANCELLED":
-            self.set_exception(ComputationStopped(f"job {self.job_id}: {told['error'] or 'was cancelled'}"))
-        else:
-            self.set_exception(ComputationFailed(f"job {self.job_id}: {told['error'] or told['result_note']}"))
-        return True
+
+    def _begin(self) -> None:
+        """Take in that the job runs."""
+        with self._telling:
+            if not self.done() and not self.running():
+                self.set_running_or_notify_cancel()
+
+    def _fail(self, error: BaseException) -> None:
+        """Take in that nothing more can be heard of the job."""
+        with self._telling:
+            if not self.done():
+                self.set_exception(error)

@@ -1,19 +1,18 @@
 """Asks a service over HTTP: retries with jittered back-off, Retry-After honoured, problems as dnaml's errors."""
 
-import random
+import contextlib
+import socket
 import threading
-import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from dnaml.core.errors import DnamlError, InputError, NotFoundError, RepeatedKeyError
+from dnaml.remote.answers import AGAIN, NotReachable, Patience, check_url, headers_of, problem, read, retry_after_s
+from dnaml.remote.sse import EventReader, ServerEvent
 
-_FIRST_WAIT_S, _MOST_WAIT_S = 0.1, 5.0
-_AGAIN = (429, 502, 503, 504)
+if TYPE_CHECKING:
+    import httpx
 
-
-class NotReachable(DnamlError, ConnectionError):
-    """Says that a service did not answer until the time was up."""
+STREAM_SILENCE_S = 60.0  # a stream gives a sign of life four times as often
 
 
 class Wire:
@@ -22,62 +21,103 @@ class Wire:
     def __init__(self, url: str, token: str | None, *, timeout_s: float) -> None:
         import httpx
 
-        if not url.startswith(("http://", "https://")):
-            raise InputError(f"url: must begin with http:// or https://, got {url!r}")
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self.url, self._timeout_s = url.rstrip("/"), timeout_s
+        self.url, self._timeout_s = check_url(url), timeout_s
         self.closed = threading.Event()
-        self._http = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30.0)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=10.0)
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/v1", headers=headers_of(token), timeout=max(timeout_s, 1.0), limits=limits
+        )
 
     def ask(
-        self, method: str, path: str, *, body: object = None, key: str | None = None, within_s: float | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        within_s: float | None = None,
+        wait_s: float = 0.0,
+        once: bool = False,
     ) -> Any:  # the JSON of the answer
-        """Return the JSON of an answer, asking again while the service is away, busy or starting."""
+        """Return the JSON of an answer, asking again while the service is away, busy or starting.
+
+        `wait_s` is how long the service itself may wait before it answers. With `once`, a request that may have
+        arrived is not sent again.
+        """
         import httpx
 
-        until_s = time.monotonic() + (self._timeout_s if within_s is None else within_s)
+        patience = Patience(self._timeout_s if within_s is None else within_s)
         headers = {} if key is None else {"Idempotency-Key": key}
-        wait_s = _FIRST_WAIT_S
+        timeout: Any = httpx.USE_CLIENT_DEFAULT if not wait_s else max(self._timeout_s, 1.0) + wait_s
         while True:
             asked_s = 0.0
             try:
-                answer = self._http.request(method, path, json=body, headers=headers)
+                answer = self._http.request(method, path, json=body, params=params, headers=headers, timeout=timeout)
             except httpx.TransportError as error:
                 told = f"{type(error).__name__}: {error}"
+                if once and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise NotReachable(
+                        f"{self.url}: did not answer, and may have done it all the same ({told})"
+                    ) from None
             else:
-                if answer.status_code not in _AGAIN:
-                    return _read(answer.status_code, answer)
-                told = f"status {answer.status_code}"
-                asked_s = _seconds(answer.headers)
-            pause_s = max(asked_s, wait_s * random.uniform(0.5, 1.0))
-            if time.monotonic() + pause_s > until_s or self.closed.wait(pause_s):
+                if answer.status_code not in AGAIN:
+                    return read(answer.status_code, answer.content, self.url)
+                asked_s = retry_after_s(answer.headers)
+                told = f"status {answer.status_code}: {problem(answer.content)[1]}"
+            pause_s = patience.pause_s(asked_s)
+            if pause_s is None or self.closed.wait(pause_s):
                 raise NotReachable(f"{self.url}: does not answer ({told})")
-            wait_s = min(2 * wait_s, _MOST_WAIT_S)
+
+    @contextlib.contextmanager
+    def stream(self, path: str, *, params: Mapping[str, Any] | None = None, last_id: str = "") -> "Iterator[Stream]":
+        """Open a stream of bytes or events; raise NotReachable when there is none, or it breaks."""
+        import httpx
+
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        timeout = httpx.Timeout(max(self._timeout_s, 1.0), read=STREAM_SILENCE_S)
+        try:
+            with self._http.stream("GET", path, params=params, headers=headers, timeout=timeout) as answer:
+                if answer.status_code in AGAIN:
+                    raise NotReachable(f"{self.url}: gives no stream (status {answer.status_code})")
+                if answer.status_code >= 400:
+                    read(answer.status_code, answer.read(), self.url)
+                yield Stream(answer, last_id)
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise NotReachable(f"{self.url}: the stream broke ({type(error).__name__}: {error})") from None
 
     def close(self) -> None:
-        """End the connection and every pause."""
+        """End the connections and every pause."""
         self.closed.set()
         self._http.close()
 
 
-def _seconds(headers: Mapping[str, str]) -> float:
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+class Stream:
+    """An open stream; `interrupt` ends it from another thread."""
 
+    def __init__(self, answer: "httpx.Response", last_id: str) -> None:
+        self._answer = answer
+        self._reader = EventReader()
+        self._reader.last_id = last_id
 
-def _read(status: int, answer: Any) -> Any:  # an httpx.Response, and its JSON
-    if status < 400:
-        return answer.json()
-    try:
-        problem = answer.json()
-        detail = str(problem.get("detail") or problem.get("title"))
-        repeated = problem.get("type", "").endswith(":idempotency-key")
-    except (ValueError, AttributeError):
-        detail, repeated = f"status {status}", False
-    if repeated:
-        raise RepeatedKeyError(detail)
-    if status == 404:
-        raise NotFoundError(detail)
-    if status < 500:
-        raise InputError(detail)
-    raise DnamlError(detail)
+    @property
+    def last_id(self) -> str:
+        """Return the id after which a new stream would go on."""
+        return self._reader.last_id
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the bytes as they come."""
+        yield from self._answer.iter_raw()
+
+    def events(self) -> Iterator[list[ServerEvent]]:
+        """Give the events as they come, an empty list for a sign of life."""
+        for piece in self._answer.iter_raw():
+            yield self._reader.feed(piece)
+
+    def interrupt(self) -> None:
+        """End the stream: whoever reads it finds it broken. Closing alone would not wake a reader."""
+        network = self._answer.extensions.get("network_stream")
+        raw = network.get_extra_info("socket") if network is not None else None
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.shutdown(socket.SHUT_RDWR)

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from dnaml.answers.rows import OVER, job_row
-from dnaml.core.attempt import JobState
-from dnaml.core.errors import CorruptError
+from dnaml.core.attempt import AttemptState, JobState
+from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.plan import Decision
+from dnaml.execution import messages
 from dnaml.execution.capture import compare
+from dnaml.execution.parts import joined
 from dnaml.history import JobView
 from dnaml.rest.live import Live
 from dnaml.rest.results import plain_result
@@ -41,6 +43,8 @@ def whole_job(service: Service, view: JobView) -> JobAnswer:
         told.result_note = str(error)
         return told
     if outcome is None:
+        if view.state is JobState.SUCCEEDED and view.attempts:
+            told.result, told.result_note = _joined_result(service, view)
         return told
     if view.state is JobState.SUCCEEDED:
         body, told.result_note = plain_result(outcome.result)
@@ -48,6 +52,24 @@ def whole_job(service: Service, view: JobView) -> JobAnswer:
     else:
         told.traceback = outcome.traceback[-MOST_TRACEBACK:] or None
     return told
+
+
+def _joined_result(service: Service, view: JobView) -> tuple[Any, str | None]:  # JSON, or a note in its place
+    """Return what the parts of a split job returned, one after the other; exit codes as one."""
+    history, results = service.live.history, {}
+    for attempt in view.attempts:
+        if attempt.state is AttemptState.DONE and attempt.result is not None:
+            outcome = messages.decode_outcome(history.stored_outcome(attempt.result))
+            body, note = plain_result(outcome.result)
+            if body is None:
+                return None, note
+            results[attempt.placement.start] = msgspec.json.decode(body)
+    values = [results[start] for start in sorted(results)]
+    codes = all(isinstance(value, int) for value in values)
+    try:
+        return joined(values, max if codes else None), None
+    except InputError as error:
+        return None, f"the results of the parts stay apart: {error}"
 
 
 def repeat_verdict(service: Service, view: JobView) -> dict[str, Any] | None:  # JSON values

@@ -43,6 +43,11 @@ class Request:
     kwargs: Mapping[str, Any]
     started: InitialState | None
 
+    @property
+    def parts(self) -> int:
+        """Return into how many parts at most the job may be cut."""
+        return self.job.document.split.max_parts
+
     def call(self, pool: tuple[Resource, ...], *, tenant: str, key: str | None) -> Call[Any]:
         """Return the call with everything it carries; raise InputError when no resource meets its wishes."""
         options = Options(
@@ -55,6 +60,8 @@ class Request:
             computation=self.computation,
             tenant=tenant,
             idempotency_key=key,
+            divisible=self.parts > 1,
+            max_parts=self.parts,
         )
         return Call(fn=self.function, args=self.args, kwargs=self.kwargs, options=options)
 

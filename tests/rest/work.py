@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import dnaml
 from dnaml.execution.context import Context
 
 
@@ -53,3 +54,14 @@ def touch(path: str) -> str:
     """Leave a mark."""
     Path(path).write_text("here")
     return path
+
+
+def total(numbers: list[int]) -> list[int]:
+    """Return twice each number."""
+    return [2 * number for number in numbers]
+
+
+@dnaml.computation(name="marked")
+def marked(x: int) -> int:
+    """Return the square of a number."""
+    return x * x
