@@ -5,7 +5,7 @@ Amounts may come in any order.
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -37,13 +37,16 @@ class Timeline(Generic[K]):
         """Add an amount at a moment; raise InputError for a moment or an amount that is not finite."""
         if not (math.isfinite(at_s) and math.isfinite(amount)):
             raise InputError(f"timeline: {name} must be finite, got {amount} at {at_s}")
-        place = math.floor(at_s / self.width_s)
-        if place not in self._bins:
-            place = self._made(place, at_s)
-        found = self._bins[place]
+        found = self._bin(at_s)
         found[name] = found.get(name, 0.0) + amount
-        if self._rest is not None and len(found) > 2 * self._names:
-            self._bins[place] = self._folded(found)
+
+    def count(self, at_s: float, names: Iterable[K]) -> None:
+        """Add one for each of several names at once."""
+        if not math.isfinite(at_s):
+            raise InputError(f"timeline: moments must be finite, got {at_s}")
+        found = self._bin(at_s)
+        for name in names:
+            found[name] = found.get(name, 0.0) + 1.0
 
     def bins(self, until_s: float | None = None) -> list[Bin[K]]:
         """Return the bins from the first amount to the last, or to a later moment; those without any are empty."""
@@ -58,6 +61,16 @@ class Timeline(Generic[K]):
         found: dict[K, float] = {}
         for place in self._bins:
             _add_all(found, self._of(place))
+        return found
+
+    def _bin(self, at_s: float) -> dict[K, float]:
+        place = math.floor(at_s / self.width_s)
+        found = self._bins.get(place)
+        if found is None:
+            place = self._made(place, at_s)
+            found = self._bins[place]
+        if self._rest is not None and len(found) > 2 * self._names:
+            found = self._bins[place] = self._folded(found)
         return found
 
     def _of(self, place: int) -> dict[K, float]:

@@ -18,6 +18,7 @@ STEP_LOG = 0.05  # a class of the ratio measured over predicted: 5 %
 LARGEST_LOG = math.log(100.0)
 MOST_SPANS, FEWEST_A_SPAN = 40, 5  # of time
 _RUNS, _INSIDE = "runs", "inside"
+_UNDER = tuple(f"under {level}" for level in LEVELS)
 _GROUP = "all"
 
 
@@ -93,18 +94,15 @@ class Trust:
     def judged(self, one: Judged) -> None:
         """Take in a run beside what was said of it."""
         ratio = max(-LARGEST_LOG, min(LARGEST_LOG, one.log_ratio))
-        add = self._time.add
-        add(one.at_s, _RUNS)
-        add(one.at_s, round(ratio / STEP_LOG))
-        for level, below in zip(LEVELS, one.below, strict=True):
-            if below:
-                add(one.at_s, _under(level))
-        add(one.at_s, _INSIDE, one.inside)
-        self._watch = self._watch.updated(_GROUP, inside=one.inside, at_s=one.at_s)
+        inside = one.inside
+        counted = [name for name, below in zip(_UNDER, one.below, strict=True) if below]
+        counted += [_RUNS, _INSIDE] if inside else [_RUNS]
+        self._time.count(one.at_s, [*counted, round(ratio / STEP_LOG)])
+        self._watch = self._watch.updated(_GROUP, inside=inside, at_s=one.at_s)
         for kept, name in ((self._resources, one.resource_id), (self._kernels, one.kernel)):
             met = kept.setdefault(name if name in kept or len(kept) < MOST_NAMES else OTHERS, _Met())
             met.runs += 1
-            met.inside += one.inside
+            met.inside += inside
             met.log_ratio += ratio
 
     def now(self, at_s: float) -> TrustNow:
@@ -114,7 +112,7 @@ class Trust:
         return TrustNow(
             runs=runs,
             inside=totals.get(_INSIDE, 0.0) / runs if runs else math.nan,
-            levels=[_level(level, totals, runs) for level in LEVELS] if runs else [],
+            levels=[_level(*one, totals, runs) for one in zip(LEVELS, _UNDER, strict=True)] if runs else [],
             spans=list(_spans(self._time, least=max(FEWEST_A_SPAN, runs / MOST_SPANS))),
             resources=_named(self._resources),
             kernels=_named(self._kernels),
@@ -123,12 +121,8 @@ class Trust:
         )
 
 
-def _under(level: float) -> str:
-    return f"under {level}"
-
-
-def _level(level: float, totals: Mapping[str | int, float], runs: int) -> LevelMet:
-    met = totals.get(_under(level), 0.0) / runs
+def _level(level: float, under: str, totals: Mapping[str | int, float], runs: int) -> LevelMet:
+    met = totals.get(under, 0.0) / runs
     return LevelMet(stated=level, met=met, error=math.sqrt(met * (1.0 - met) / runs))
 
 

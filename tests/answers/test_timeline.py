@@ -53,3 +53,12 @@ def test_what_is_no_number_is_refused(at_s, amount):
         Timeline().add(at_s, "a", amount)
     with pytest.raises(InputError, match="2 bins"):
         Timeline(most=1)
+
+
+def test_several_names_are_counted_at_once():
+    line: Timeline[str] = Timeline()
+    line.count(3.0, ["a", "b"])
+    line.count(3.5, ["a"])
+    assert line.totals() == {"a": 2.0, "b": 1.0}
+    with pytest.raises(InputError, match="must be finite"):
+        line.count(math.inf, ["a"])
