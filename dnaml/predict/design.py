@@ -141,23 +141,32 @@ def numbers(frame: "pd.DataFrame", names: Sequence[str]) -> FloatArray:
 
 def encoded(frame: "pd.DataFrame", columns: Sequence[Column]) -> FloatArray:
     """Return the encoded columns [N, F], NaN where unknown."""
-    values = numbers(frame, [column.name for column in columns])
+    told = np.flatnonzero([column.category is None for column in columns])
+    values = np.full((len(frame), len(columns)), np.nan)
+    values[:, told] = numbers(frame, [columns[place].name for place in told])
     logged = np.array([column.log for column in columns], dtype=np.bool_)
     with np.errstate(divide="ignore", invalid="ignore"):
         values[:, logged] = np.where(values[:, logged] > 0, np.log(values[:, logged]), np.nan)
     centre, scale = (np.array([getattr(column, name) for column in columns]) for name in ("centre", "scale"))
     values[:] = np.clip((values - centre) / scale, -20.0, 20.0)
+    texts = {name: _known_text(frame, name) for name in {c.name for c in columns if c.category is not None}}
     for place, column in enumerate(columns):
         if column.category is not None:
-            values[:, place] = np.nan
-            if column.name in frame:
-                known = frame[column.name].notna().to_numpy()
-                values[known, place] = (frame[column.name].astype(str) == column.category).to_numpy()[known]
+            text, known = texts[column.name]
+            values[:, place] = np.where(known, text == column.category, np.nan)
     return values
 
 
 def _text(frame: "pd.DataFrame", name: str) -> npt.NDArray[np.str_]:
     return np.asarray(frame[name].astype(str).to_numpy(dtype=object), dtype=np.str_)
+
+
+def _known_text(frame: "pd.DataFrame", name: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
+    """Return a column as text [N] and where it has a value [N]."""
+    if name not in frame:
+        return np.full(len(frame), "", dtype=object), np.zeros(len(frame), dtype=np.bool_)
+    column = frame[name]
+    return column.astype(str).to_numpy(dtype=object), column.notna().to_numpy()
 
 
 def _logged(values: FloatArray) -> FloatArray:

@@ -369,8 +369,9 @@ def _ordered(rows: design.Design) -> design.Design:
 def _known_prices(frame: "pd.DataFrame") -> dict[str, float]:
     if "price_usd_per_s" not in frame:
         return {}
-    known = frame[["resource_id", "price_usd_per_s"]].dropna().sort_values(["resource_id", "price_usd_per_s"])
-    return {str(r): float(p) for r, p in zip(known["resource_id"], known["price_usd_per_s"], strict=True)}
+    names, prices = frame["resource_id"].tolist(), frame["price_usd_per_s"].to_numpy(dtype=float)
+    known = np.flatnonzero(~np.isnan(prices))
+    return {str(names[place]): float(prices[place]) for place in known[np.argsort(prices[known], kind="stable")]}
 
 
 def _matched(pairs: "pd.DataFrame") -> FloatArray:
