@@ -44,7 +44,7 @@ class Scaling:
     quantum_s: float = 0.0
     release_after_bins: int = 3
     wait_target_s: float = 60.0
-    budget_share: float = 0.99
+    budget_share: float = 0.98
     guess_s: float = 1.0
     probes: bool = True
     trained: bool = True

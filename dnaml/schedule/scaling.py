@@ -72,7 +72,7 @@ class ScalingSettings:
     most_usd_per_h: float = math.inf
     release_after_bins: int = 3
     most_at_once: int = 50
-    budget_share: float = 0.99
+    budget_share: float = 0.98
     reactive_share: float = 0.7
     wait_target_s: float = 60.0
     short_usd_per_h: float | None = None
@@ -228,7 +228,7 @@ class Scaler:
         self._forecaster.learn(past[:unjudged])
         for demand in past[unjudged:]:
             self._forecaster.observe(demand)
-            self._target = self._pacing.wanted(demand, self._forecaster.forecast(), self._machines)
+            self._target = self._pacing.wanted(demand, self._forecaster.forecast(), None)
 
     def _close(self, work_s: float) -> None:
         demand = work_s / self._settings.bin_s / self.template.rate
