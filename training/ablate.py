@@ -1,18 +1,16 @@
 """Ablates the predictor: what each part of it and of its input is worth, by leaving it out, on several tables.
 
-    python -m training.ablate                      # writes docs/ablation.md; hours
-    python -m training.ablate --quick              # a small part of it in minutes
+    python -m training.ablate                      # every table, three seeds; hours
+    python -m training.ablate --quick              # two tables of few rows, one seed; about ten minutes
     python -m training.ablate --tables own --seeds 0 --only telemetry descriptors
 
-What is a part of the model itself is read from its settings: every switch is turned, every choice tried.
+A part of the model itself is left out after the fit, which all such rows share; a part of the input before it.
 """
 
-import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +27,20 @@ from dnaml.datasets.shipped import telemetry_table
 from dnaml.datasets.table import RunTable, load_runs
 from dnaml.predict.evaluation import Answers, Fit, Held, Plan, Score, answers, scores
 from dnaml.predict.recipe import OWN, Recipe, contenders
+from dnaml.predict.runtime import RuntimePredictor
+from dnaml.predict.varied import (
+    EXPERTS,
+    Change,
+    alone,
+    equal_weights,
+    plain_gaussian,
+    unlearned_weights,
+    varied,
+    without,
+)
 from training.configured import commit, configured
 
-SETTINGS = "dnaml.predict.paired.settings"
+MOST_FITTED = 4  # kept for the rows that share them
 
 
 @dataclass(frozen=True)
@@ -70,18 +79,20 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Ablation:
-    """One change: its name, what it leaves out, and the recipe that does."""
+    """One change: its name, what it leaves out, the recipe that does, and what is then done to the fitted model."""
 
     name: str
     what: str
     recipe: Recipe
+    change: Change | None = None
 
 
 def main(config: Config) -> int:
     """Run every ablation on every table and write the page."""
     if config.quick:
         config = replace(config, **QUICK)
-    parts = [HEAD.format(commit=commit(), seeds=", ".join(map(str, config.seeds)), folds=config.folds)]
+    command = " ".join(["python -m training.ablate", *sys.argv[1:]])
+    parts = [HEAD.format(command=command, commit=commit(), seeds=", ".join(map(str, config.seeds)), folds=config.folds)]
     chosen = [one for one in ablations() if not config.only or one.name in (*config.only, WHOLE)]
     for name in config.tables:
         try:
@@ -102,37 +113,44 @@ WHOLE = "nothing"
 
 
 def ablations() -> list[Ablation]:
-    """Return all ablations: of the input, of the way of training, and of the model where its settings allow."""
+    """Return all ablations: of the input and of the way of training, which are fitted anew, and of the fitted model."""
     base = Recipe()
-    found = [
+    said: list[tuple[str, str, Change]] = [
+        (f"no {one}", f"without the expert `{one}`", without(one)) for one in EXPERTS
+    ]
+    said += [(f"{one} alone", f"the expert `{one}` alone", alone(one)) for one in EXPERTS]
+    said += [
+        ("no latents", "without the three latent models", without("latent-low", "latent", "latent-high")),
+        ("start weights", "experts weighed as before any replay", unlearned_weights),
+        ("equal weights", "experts weighed alike", equal_weights),
+        ("gaussian", "intervals of the blend's own sd, nothing calibrated", plain_gaussian),
+    ]
+    return [
         Ablation(WHOLE, "the predictor as it is", base),
         Ablation("telemetry", "no `t_*` of the runs learned from", replace(base, drop=("t_*",))),
         Ablation("resource", "no `r_*`: resources are ids alone", replace(base, drop=("r_*",))),
         Ablation("computation", "no `c_*` and `s_*`", replace(base, drop=("c_*", "s_*"))),
         Ablation("descriptors", "ids alone on both sides", replace(base, drop=("r_*", "c_*", "s_*", "t_*"))),
         Ablation("copies", "with one faster or slower copy of each resource", replace(base, copies=1)),
+        *(Ablation(name, what, base, change) for name, what, change in said),
     ]
-    return [*found, *(Ablation(name, what, replace(base, settings=one)) for name, what, one in settings())]
 
 
-def settings() -> Iterator[tuple[str, str, object]]:
-    """Yield (name, what, settings) with one switch turned or one choice changed; none where there are no settings."""
-    try:
-        module = import_module(SETTINGS)
-    except ModuleNotFoundError:
-        return
-    kinds = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == SETTINGS]
-    default = next(kind() for kind in kinds if dataclasses.is_dataclass(kind))
-    for field in dataclasses.fields(default):
-        now = getattr(default, field.name)
-        others: Sequence[object] = ()
-        if isinstance(now, bool):
-            others = [not now]
-        elif isinstance(now, Enum):
-            others = [one for one in type(now) if one is not now]
-        for other in others:
-            said = other.name.lower() if isinstance(other, Enum) else str(other).lower()
-            yield f"{field.name}={said}", f"`{field.name}` {said}", replace(default, **{field.name: other})
+def fits_of(chosen: Sequence[Ablation], seed: int) -> dict[str, Fit]:
+    """Return how to fit each ablation; those that change the same fitted model share one fit of a table."""
+    fitted: dict[tuple[Recipe, int], tuple[RunTable, RuntimePredictor]] = {}  # the table too: its identity stays taken
+
+    def fit(one: Ablation, table: RunTable) -> RuntimePredictor:
+        recipe = replace(one.recipe, seed=seed)
+        key = (recipe, id(table))
+        if key not in fitted:
+            if len(fitted) > MOST_FITTED:
+                fitted.clear()
+            fitted[key] = (table, recipe.fit(table))
+        model = fitted[key][1]
+        return model if one.change is None else varied(model, one.change)
+
+    return {one.name: partial(fit, one) for one in chosen}
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -162,7 +180,7 @@ def some_of(table: RunTable, rows: int, seed: int) -> RunTable:
 
 def judged(table: RunTable, chosen: Sequence[Ablation], config: Config, seed: int, title: str) -> list[Score]:
     """Return the scores of every ablation and of the simple predictors under one seed."""
-    fits: dict[str, Fit] = {one.name: replace(one.recipe, seed=seed).fit for one in chosen}
+    fits = fits_of(chosen, seed)
     fits |= {name: fit for name, fit in contenders(Recipe(seed=seed)).items() if name != OWN}
     plan = Plan(probes=config.probes, folds=config.folds, seed=seed)
     made: list[Answers] = []
@@ -211,10 +229,13 @@ def _cell(values: Sequence[float]) -> str:
 HEAD = """# Ablations
 
 What each part of the predictor and of its input is worth: everything else as it is, one part left out. Written by
-`python -m training.ablate` (commit {commit}, seeds {seeds}, {folds} folds); rows in which a part does not pay stay.
+`{command}` (commit {commit}, seeds {seeds}, {folds} folds); rows in which a part does not pay stay, and so do those
+in which a simple predictor is better.
 Whole resources, kernels (families of computations), pairs, or both sides are kept from training; `probes` runs of each
 new one are then given, drawn at random, the same for every row. Rows that say "instead" are the simple predictors.
-How probes are chosen and how drift is noticed are ablated where they are measured, see [benchmarks](benchmarks.md).
+An expert that a table cannot carry (no net on few entities, no scale-out curve without a scale-out) changes nothing
+there. How probes are chosen (random or A-optimal), how vectors rank beside the whole model, how plans fare on
+predictions, and how drift is noticed are compared where they are measured, see [benchmarks](benchmarks.md).
 """
 
 if __name__ == "__main__":

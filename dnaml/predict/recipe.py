@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
 
 from dnaml.core.errors import InputError
 from dnaml.datasets.rescaled import rescaled
@@ -18,13 +17,9 @@ OWN = "dnaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What is done to a table before a fit: `drop` are patterns of columns, the rest is as in `rescaled`.
-
-    `settings` are those of the learned model, where they differ from its defaults.
-    """
+    """What is done to a table before a fit: `drop` are patterns of columns, the rest is as in `rescaled`."""
 
     seed: int = 0
-    settings: object | None = None
     drop: tuple[str, ...] = ()
     copies: int = 0
     reach: float = 4.0
@@ -38,8 +33,7 @@ class Recipe:
 
     def fit(self, table: RunTable) -> RuntimePredictor:
         """Return a predictor that learned from the prepared table."""
-        chosen: dict[str, Any] = {} if self.settings is None else {"settings": self.settings}  # as it declares them
-        return RuntimePredictor(seed=self.seed, **chosen).fit(self.prepared(table))
+        return RuntimePredictor(seed=self.seed).fit(self.prepared(table))
 
 
 def contenders(recipe: Recipe, *, simple: Sequence[Simple] = tuple(Simple)) -> dict[str, Fit]:
