@@ -3,16 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dnaml
+from benchmarks.faults.witness import events_of, witness
 from benchmarks.ray_pool import RayPool, Wanted, raylets
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState
 from dnaml.core.events import Event
-from dnaml.datasets.journal import SqlJournal
-from dnaml.datasets.state import StateFolder
 from dnaml.engine import EngineSettings
 from dnaml.execution.on_ray import RaySettings, on_ray
 
@@ -43,17 +42,13 @@ class Told:
     results: int
     wanted: int
     events: tuple[Event, ...]
+    duplicated: int = 0
+    """the commits beyond one of a job, and those of attempts that were over; a copy that came second is neither"""
 
     @property
     def lost(self) -> int:
         """Return the jobs that have no result."""
         return self.wanted - self.results
-
-    @property
-    def duplicated(self) -> int:
-        """Return the commits beyond one of a job."""
-        done = [e.attempt_id.rpartition(".")[0] for e in self._ends() if e.outcome is AttemptState.DONE]
-        return len(done) - len(set(done))
 
     def losses(self) -> list[ev.AttemptEnded]:
         """Return the attempts that were lost to the fault."""
@@ -131,14 +126,9 @@ def run_case(
 
 def with_journal(told: Told, folder: Path) -> Told:
     """Return what happened with the journal's events, whose times count from the submission."""
-    from dataclasses import replace
-
-    journal = SqlJournal(StateFolder(folder / "state").journal)
-    try:
-        events = tuple(journal.replay())
-    finally:
-        journal.close()
-    return replace(told, events=tuple(replace(event, at_s=event.at_s - told.began_s) for event in events))
+    seen = witness(folder / "state")
+    events = tuple(replace(event, at_s=event.at_s - told.began_s) for event in events_of(folder / "state"))
+    return replace(told, events=events, duplicated=seen.doubled + seen.stale)
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = _PATIENCE_S) -> float:

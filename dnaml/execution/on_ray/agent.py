@@ -32,7 +32,8 @@ from dnaml.execution.on_ray.reporting import Reporter
 
 _READ_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.25
-_SLOWEST_S = 1.0
+_SHORTEST_S, _SLOWEST_S = 0.05, 1.0
+_GREETING_BEATS = 2.0
 _SEND_S = 30.0
 _Said = msgspec.Struct | tuple[str, BinaryIO, msgspec.Struct]
 _Greeting = TypeVar("_Greeting", wire.Challenge, wire.Welcome)
@@ -56,6 +57,8 @@ class Agent:
         self._writing = threading.Lock()
         self._line: socket.socket | None = None
         self._sent_s = 0.0
+        self._heard_s = time.monotonic()
+        self._pause_s = _SHORTEST_S
         self._probed = not plan.probe
         self._crew = self._new_crew()
         self._probing = threading.Thread(target=self._probe, name="dnaml-probe", daemon=True)
@@ -74,16 +77,15 @@ class Agent:
         sys.path[:0] = [path for path in self._plan.paths if path not in sys.path and Path(path).exists()]
         threading.Thread(target=self._send, name="dnaml-send", daemon=True).start()
         self._reporter.start()
-        heard_s, pause_s = time.monotonic(), 0.05
+        self._heard_s = time.monotonic()
         try:
             while True:
                 with contextlib.suppress(OSError, msgspec.DecodeError):
-                    heard_s = self._call(heard_s)
-                    pause_s = 0.05
-                if time.monotonic() - heard_s > self._plan.timing.dead_after_s and self._crew.used:
+                    self._call()
+                if time.monotonic() - self._heard_s > self._plan.timing.dead_after_s and self._crew.used:
                     self._start_over()
-                time.sleep(pause_s * (0.5 + secrets.randbelow(1000) / 1000))
-                pause_s = min(2 * pause_s, _SLOWEST_S)
+                time.sleep(self._pause_s * (0.5 + secrets.randbelow(1000) / 1000))
+                self._pause_s = min(2 * self._pause_s, _SLOWEST_S)
                 self._look_at_parent()
         except Turned as error:
             return str(error)
@@ -93,19 +95,20 @@ class Agent:
 
     # -- one connection ----------------------------------------------------------------------------------------------
 
-    def _call(self, heard_s: float) -> float:
-        """Hold one connection for as long as it lasts; return when the engine was last heard."""
+    def _call(self) -> None:
+        """Hold one connection for as long as it lasts, and note when the engine was last heard."""
         timing = self._plan.timing
         with socket.create_connection((self._plan.host, self._plan.port), timeout=timing.beat_every_s) as line:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reader = FrameReader()
-            line.settimeout(timing.dead_after_s)
+            line.settimeout(_GREETING_BEATS * timing.beat_every_s)
             if not self._greet(line, reader):
                 self._start_over()
-                return time.monotonic()
-            heard_s = time.monotonic()
+                self._heard_s = time.monotonic()
+                return
+            self._heard_s, self._pause_s = time.monotonic(), _SHORTEST_S
             try:
-                while time.monotonic() - heard_s <= timing.dead_after_s:
+                while time.monotonic() - self._heard_s <= timing.dead_after_s:
                     line.settimeout(_LOOK_EVERY_S)
                     try:
                         data = line.recv(_READ_BYTES)
@@ -114,7 +117,7 @@ class Agent:
                         continue
                     if not data:
                         break
-                    heard_s = time.monotonic()
+                    self._heard_s = time.monotonic()
                     for frame in reader.feed(data):
                         self._take(frame)
                     self._crew.get_going()
@@ -122,7 +125,6 @@ class Agent:
                 with self._writing:
                     self._line.close() if self._line is not None else None
                     self._line = None
-        return heard_s
 
     def _greet(self, line: socket.socket, reader: FrameReader) -> bool:
         """Prove each other, take up the session; False when the engine wants a new one."""
