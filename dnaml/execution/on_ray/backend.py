@@ -59,6 +59,7 @@ class RayBackend:
         self._alive: dict[str, str] | None = None
         self._failed: dict[str, str] = {}
         self._leaving: dict[str, float] = {}
+        self._withdrawn: set[str] = set()
         self._respawn_s: float | None = None
         self._pause_s, self._wake_s = 1.0, inf
         self._selector = selectors.DefaultSelector()
@@ -147,6 +148,7 @@ class RayBackend:
         """Pass an event on; descriptions of resources count for nodes that are up, and are kept for the others."""
         if isinstance(event, ResourceUp):
             self._work.offered[event.resource.id] = event.resource
+            self._withdrawn.discard(event.resource.id)
             peer = self._peers.by_resource.get(event.resource.id)
             if peer is None or not peer.is_up:
                 return
@@ -154,6 +156,7 @@ class RayBackend:
             peer.flush()
         elif isinstance(event, ResourceDown):
             self._work.offered.pop(event.resource_id, None)
+            self._withdrawn.add(event.resource_id)
             yield event
             yield from self._work.withdraw(event.resource_id, event.reason)
             return
@@ -240,7 +243,8 @@ class RayBackend:
         """Take on who is ready, part from who is dead, beat, and see to the gateway."""
         now_s = time.monotonic()
         for peer, silent, reason in self._peers.dead(self._alive):
-            _log.warning("%s: %s", ", ".join(peer.resources), reason)
+            expected = self._withdrawn.issuperset(peer.resources)
+            _log.log(logging.INFO if expected else logging.WARNING, "%s: %s", ", ".join(peer.resources), reason)
             yield from self._work.lose(peer, silent=silent, reason=reason)
         for peer in self._peers.by_node.values():
             patient = not peer.probed and now_s - peer.joined_s < self._settings.probe_patience_s
@@ -322,9 +326,11 @@ class RayBackend:
                 pass  # nothing runs yet, and who is there is announced when the stream begins
             self._peers.beat_if_due(time.monotonic())
             missing = [node for node in self._alive or () if node not in self._peers.by_node]
-            if self._alive and all(self._why_not(node) for node in missing):
+            if (self._alive or (self._alive == {} and self._settings.may_be_empty)) and all(
+                self._why_not(node) for node in missing
+            ):
                 break
-        if not self._peers.by_node:
+        if not self._peers.by_node and not self._settings.may_be_empty:
             reasons = "; ".join(self._why_not(node) or f"{name}: no word of it" for node, name in self._nodes())
             self._shut_down()
             raise InputError(f"Ray at {self.cluster.address}: no node could be taken on: {reasons or 'it has none'}")

@@ -34,6 +34,7 @@ class Cluster:
         """whether it outlives the back end that uses it: several may, one after the other"""
         self._folder = tempfile.mkdtemp(prefix="dnaml-ray-") if address == "local" else ""
         self._reader = FrameReader()
+        self._bundles: list[dict[str, float]] = []
         self._child: subprocess.Popen[bytes] | None = None
         self.line: socket.socket | None = None
         self.door: socket.socket | None = None
@@ -121,6 +122,8 @@ class Cluster:
             checkpoints=settings.checkpoints,
         )
         self._say(gateway.Attach(gateway.encode(plan)))
+        if self._bundles:
+            self._say(gateway.Request(self._bundles))
 
     # -- talking -----------------------------------------------------------------------------------------------------
 
@@ -143,6 +146,7 @@ class Cluster:
 
     def request(self, bundles: list[dict[str, float]]) -> None:
         """Ask Ray's autoscaler for room for these bundles; an empty list takes the request back."""
+        self._bundles = bundles
         self._say(gateway.Request(bundles))
 
     def _say(self, message: msgspec.Struct) -> None:

@@ -206,9 +206,9 @@ class Gateway:
             time.sleep(1.0)
 
     def _look(self, ray: Any) -> None:
-        from dnaml.execution.on_ray.nodes import resource_id_of
+        from dnaml.execution.on_ray.nodes import resource_id_of, takes_work
 
-        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and takes_work(node["Resources"])}
         for node_id in self._hands.keys() - alive.keys():
             del self._hands[node_id]
         for node_id, node in alive.items():

@@ -29,6 +29,11 @@ def resource_id_of(node: Mapping[str, Any]) -> str:  # Any: one entry of ray.nod
     return str(node["Labels"].get(ID_LABEL) or f"{node['NodeManagerHostname']}-{node['NodeID'][:8]}")
 
 
+def takes_work(amounts: Mapping[str, float]) -> bool:
+    """Say whether a node offers a core or an accelerator: a head that only manages offers none."""
+    return any(amounts.get(name, 0) >= 1 for name in ("CPU", *_ACCELERATORS))
+
+
 def labels_of(labels: Mapping[str, str], amounts: Mapping[str, float]) -> dict[str, str]:
     """Return what constraints can ask for: Ray's labels, its custom resources by name, the accelerator's type."""
     found = {name: value for name, value in labels.items() if name not in (_OWN_KEY, ID_LABEL)}

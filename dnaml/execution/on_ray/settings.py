@@ -13,7 +13,8 @@ class RaySettings:
     An address must answer within `connect_within_s`, a cluster that is started here within `start_within_s`. `ready_s`
     is how long opening waits for the agents of the nodes that are there; a node that is still probing after
     `probe_patience_s` takes work with what it tells unprobed. `checkpoints` is a folder that all nodes share; without
-    it checkpoints are carried as bytes.
+    it checkpoints are carried as bytes. A cluster of which no node takes work is refused unless it `may_be_empty`: its
+    nodes come later.
     """
 
     local: LocalSettings = LocalSettings()
@@ -27,3 +28,4 @@ class RaySettings:
     refresh_every_s: float = 60.0
     checkpoints: str | None = None
     cpus: int | None = None
+    may_be_empty: bool = False

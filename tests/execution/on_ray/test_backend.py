@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from benchmarks.ray_pool import RayPool, Wanted, raylets
 from dnaml.datasets.samples import SampleStore
 from dnaml.engine import EngineSettings
 from dnaml.execution.messages import FrameReader
-from dnaml.execution.on_ray import RaySettings, on_ray, wire
+from dnaml.execution.on_ray import Raylets, RaySettings, on_ray, wire
+from dnaml.execution.providers.nodes import NodeProvider
+from dnaml.execution.providers.provider import Order
 from tests import work
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
@@ -87,13 +90,20 @@ def test_what_a_call_prints_is_found_as_if_it_ran_here(executor: dnaml.Executor)
     assert bytes(range(256)) in logs
 
 
-def test_a_node_that_joins_is_taken_on_and_one_that_leaves_is_missed(executor: dnaml.Executor, pool: RayPool):
-    pool.add(Wanted(id="late"))
-    wait_for(lambda: "late" in known(executor))
-    future = executor.options(constraints=only("late")).submit(work.double, 4)
-    assert future.result(60) == 8
-    pool.remove("late")
-    wait_for(lambda: "late" not in known(executor))
+def test_a_node_that_scaling_buys_is_taken_on_and_one_that_goes_back_is_missed(executor: dnaml.Executor, pool: RayPool):
+    with closing(Raylets(pool.address)) as nodes:
+        provider = NodeProvider("raylets", nodes, {"late": dnaml.Resource(id="late", labels={"tier": "late"})})
+        order = Order(token="late-0", template="late", until_s=0.0)
+        name = provider.acquire(order).id
+        assert provider.acquire(order).id == name, "the same token buys nothing twice"
+        wait_for(lambda: name in known(executor))
+        late = executor.options(constraints=dnaml.Constraints(labels={"tier": "late"}))
+        assert late.submit(work.double, 4).result(60) == 8
+        assert provider.alive(name)
+        assert provider.billed() == {name: "late"}
+        provider.release(name)
+        assert not provider.alive(name)
+        wait_for(lambda: name not in known(executor))
 
 
 def test_who_does_not_know_the_token_is_hung_up_on(executor: dnaml.Executor):

@@ -45,3 +45,9 @@ def test_a_machine_adds_what_it_tells_of_itself_without_a_probe():
 def test_an_accelerator_of_another_make_is_an_asic_and_keeps_its_declaration():
     found = nodes.on_this_machine(nodes.declared("n", "host", {}, {"CPU": 1.0, "TPU": 4.0}))
     assert [(each.id, each.kind, each.slots) for each in found[1:]] == [("n:tpu", Kind.ASIC, 4)]
+
+
+def test_a_head_that_only_manages_takes_no_work():
+    assert not nodes.takes_work({"memory": 1e9, "node:10.0.0.1": 1.0})
+    assert nodes.takes_work({"CPU": 1.0})
+    assert nodes.takes_work({"GPU": 1.0})
