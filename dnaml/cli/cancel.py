@@ -18,7 +18,7 @@ app = alone()
 _LOOK_EVERY_S = 0.3
 
 
-@verb(app, example="dnaml cancel 3f2a --wait 30")
+@verb(app, example="dnaml cancel 3f2a --wait 30", over="jobs:cancel")
 def cancel(
     screen: Screen,
     job_id: JobId,
@@ -36,11 +36,13 @@ def cancel(
         while view.state not in OVER and time.monotonic() < until_s:
             time.sleep(_LOOK_EVERY_S)
             view = history_now(screen.state).job(view.id)
-    over = view.state in OVER
-    line = (
-        f"{view.id} is {view.state.value}" if over else f"{view.id} was asked to stop and is still {view.state.value}"
-    )
-    screen.answer({"id": view.id, "state": view.state.value, "ended": over}, line)
+    return show(screen, view.id, view.state.value, over=view.state in OVER)
+
+
+def show(screen: Screen, job_id: str, state: str, *, over: bool) -> int:
+    """Answer with what became of a job that was asked to end; return the exit code."""
+    line = f"{job_id} is {state}" if over else f"{job_id} was asked to stop and is still {state}"
+    screen.answer({"id": job_id, "state": state, "ended": over}, line)
     return 0 if over else 1
 
 

@@ -1,9 +1,8 @@
 """`dnaml explain ID`: the table behind a placement: every candidate's time, cost and risk, and why it lost."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from dnaml.answers.decisions import decision_value as decision_value
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen, table
 from dnaml.cli.verbs import JobId, alone, verb
@@ -11,28 +10,32 @@ from dnaml.cli.verbs import JobId, alone, verb
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dnaml.core.plan import Decision
-
 app = alone()
 
 
-@verb(app, example="dnaml explain 3f2a")
+@verb(app, example="dnaml explain 3f2a", over="jobs:explain")
 def explain(screen: Screen, job_id: JobId) -> None:
     """Show each candidate's time, cost and risk, and why it lost."""
+    from dnaml.answers.decisions import decision_value
     from dnaml.history import History
 
     history = History.read(screen.state)
     decision = history.decision(history.job(job_id).id)
-    dates = {one.id: one.price_date for one in history.resources.values()}
+    show(screen, decision_value(decision), {one.id: one.price_date for one in history.resources.values()})
+
+
+def show(screen: Screen, decision: Mapping[str, Any], dates: "Mapping[str, str | None]") -> None:  # JSON values
+    """Answer with a decision; `dates` says of resources from when their prices are."""
+    moment = amounts.moment(decision["at_s"])
     screen.answer(
-        decision_value(decision),
+        decision,
         decision_table(decision),
-        f"policy {decision.policy}, predicted by {decision.path}, decided {amounts.moment(decision.at_s)}",
-        price_line([dates.get(one) for one in decision.resource_ids]),
+        f"policy {decision['policy']}, predicted by {decision['predicted_by']}, decided {moment}",
+        price_line([dates.get(one["resource_id"]) for one in decision["candidates"]]),
     )
 
 
-def decision_table(decision: "Decision") -> "Table":
+def decision_table(decision: Mapping[str, Any]) -> "Table":  # JSON values
     """Return the candidates for people, best first; the chosen one carries an arrow."""
     columns = ("", "resource", ">p10", ">p50", ">p90", ">wait", ">cost", ">risk", ">score", "why")
     rows = [
@@ -45,10 +48,10 @@ def decision_table(decision: "Decision") -> "Table":
             amounts.seconds(row["wait_s"]),
             amounts.usd(row["cost_usd"]),
             amounts.share(row["risk"]),
-            amounts.UNKNOWN if row["score"] == float("inf") else f"{row['score']:.3f}",
+            amounts.UNKNOWN if row["score"] in (None, float("inf")) else f"{row['score']:.3f}",
             row["why"],
         )
-        for row in decision_value(decision)["candidates"]
+        for row in decision["candidates"]
     ]
     return table("", columns, rows)
 

@@ -136,14 +136,16 @@ def _sum_up(screen: Screen, job_id: str, future: "Future[Any] | None", error: Ba
     history = history_now(screen.state)
     row = job_row(history.job(job_id), history)
     result = future.result() if future is not None else None
-    value = {"job": row, "result": _plain(result), "error": _line(error) if error else None}
-    shown: list[Any] = [job_table([row])]
     if error is not None:
         screen.note(_told(error))
-        shown.append(f"{row.state} on {row.resource_id or 'no resource'}: {_line(error)}")
-    else:
-        shown.append(_end_line(row, result))
-    screen.answer(value, *shown)
+    return sum_up(screen, row, result, _line(error) if error else None)
+
+
+def sum_up(screen: Screen, row: JobRow, result: Any, error: str | None) -> int:  # whatever the function returned
+    """Answer with a job that has ended; return the exit code."""
+    failed = f"{row.state} on {row.resource_id or 'no resource'}: {error}"
+    value = {"job": row, "result": _plain(result), "error": error}
+    screen.answer(value, job_table([row]), failed if error is not None else _end_line(row, result))
     return 0 if error is None else 1
 
 

@@ -16,7 +16,7 @@ _LOOK_EVERY_S = 1.0
 _CHUNK_BYTES = 1 << 20
 
 
-@verb(app, example="dnaml logs 3f2a -f")
+@verb(app, example="dnaml logs 3f2a -f", over="jobs:logs")
 def logs(
     screen: Screen,
     job_id: JobId,

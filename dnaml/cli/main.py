@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from dnaml.cli.verbs import Chosen
 from dnaml.core.errors import ComputationError, DnamlError, InputError, MissingExtra, NotFoundError, StateFolderError
 
 
@@ -33,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "submit": ("submit", "Run a job where it is predicted to do best, and wait for it."),
     "status": ("status", "Show jobs, or one job with its attempts."),
     "queue": ("queue", "Show the jobs that have not ended, with what they wait for."),
+    "top": ("top", "Watch the pool and its jobs live in the terminal."),
     "logs": ("logs", "Print what a job wrote."),
     "cancel": ("cancel", "Ask that a job end without a result."),
     "migrate": ("migrate", "Move a running job to another resource, with its newest checkpoint."),
@@ -117,12 +119,16 @@ def options(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where jobs, records and measurements are kept (default: $DNAML_STATE)."),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Ask this service instead (default: $DNAML_URL); token by $DNAML_TOKEN."),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Take the options that stand before the verb."""
-    context.obj = state
+    context.obj = Chosen(state=state, url=url)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,7 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _code_of(error: DnamlError) -> ExitCode:
     if isinstance(error, ComputationError):
         return ExitCode.FAILED
-    bad_input = isinstance(error, InputError | StateFolderError | NotFoundError | MissingExtra)
+    if isinstance(error, ConnectionError):
+        return ExitCode.NOT_REACHABLE
+    bad_input = isinstance(error, InputError | StateFolderError | NotFoundError | MissingExtra | PermissionError)
     return ExitCode.BAD_INPUT if bad_input else ExitCode.FAILED
 
 

@@ -1,7 +1,9 @@
 """`dnaml match JOB`: resources ranked by the likeness of their DNA to what the job demands."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +21,7 @@ class Metric(Enum):
     EUCLIDEAN = "euclidean"  # the distance
 
 
-@verb(app, example="dnaml match dnaml.yaml --metric euclidean -k 3")
+@verb(app, example="dnaml match dnaml.yaml --metric euclidean -k 3", over="asking:match")
 def match(
     screen: Screen,
     source: JobSource,
@@ -40,26 +42,35 @@ def match(
     wanted = computation_dna(computation)
     offered = {one.id: resource_dna(one) for one in pool}
     names = [one.resource_id for one in found]
-    value = {
+    value: dict[str, Any] = {  # JSON values
         "computation_id": computation.id,
         "metric": metric.value,
+        "matches": [asdict(one) for one in found],
         "version": wanted.version,
-        "matches": found,
         "slots": SLOTS,
         "computation_dna": wanted.vector,
         "resource_dna": {name: offered[name].vector for name in names},
     }
-    rows = [(one.resource_id, f"{one.similarity:.3f}", f"{one.distance:.3f}", one.shared_slots) for one in found]
+    show(screen, value, slots=slots)
+
+
+def show(screen: Screen, value: Mapping[str, Any], *, slots: bool) -> None:  # JSON values
+    """Answer with a ranking, and both vectors slot by slot where they are asked for."""
+    found = value["matches"]
+    rows = [
+        (one["resource_id"], _cell(one["similarity"], 3), _cell(one["distance"], 3), one["shared_slots"])
+        for one in found
+    ]
     shown = [table("", ("resource", ">similarity", ">distance", ">slots known to both"), rows)]
     if slots:
-        vectors = [wanted.vector, *(offered[name].vector for name in names)]
-        cells = [(slot, *(_cell(float(vector[i])) for vector in vectors)) for i, slot in enumerate(SLOTS)]
+        names = [one["resource_id"] for one in found]
+        vectors = [value["computation_dna"], *(value["resource_dna"][name] for name in names)]
+        cells = [(slot, *(_cell(vector[i]) for vector in vectors)) for i, slot in enumerate(value["slots"])]
         shown.append(table("", ("slot", ">job demands", *(f">{name}" for name in names)), cells))
-    hint = (
-        "" if found and found[0].shared_slots else "; nothing is known of its demand: dnaml fingerprint JOB measures it"
-    )
-    screen.answer(value, *shown, f"{computation.id}, {metric.value} over DNA {wanted.version}{hint}")
+    known = found and found[0]["shared_slots"]
+    hint = "" if known else "; nothing is known of its demand: dnaml fingerprint JOB measures it"
+    screen.answer(value, *shown, f"{value['computation_id']}, {value['metric']} over DNA {value['version']}{hint}")
 
 
-def _cell(value: float) -> str:
-    return amounts.UNKNOWN if value != value else f"{value:.2f}"
+def _cell(value: float | None, digits: int = 2) -> str:
+    return amounts.UNKNOWN if value is None or value != value else f"{value:.{digits}f}"

@@ -16,7 +16,7 @@ app = alone()
 _LOOK_EVERY_S = 0.3
 
 
-@verb(app, example="dnaml migrate 3f2a --to gpu1")
+@verb(app, example="dnaml migrate 3f2a --to gpu1", over="running:migrate")
 def migrate(
     screen: Screen,
     job_id: JobId,
@@ -51,9 +51,14 @@ def migrate(
         while view.state not in OVER and _where(view) == source and time.monotonic() < until_s:
             time.sleep(_LOOK_EVERY_S)
             view = history_now(screen.state).job(view.id)
-    moved = _where(view) != source
-    line = f"{view.id} runs on {_where(view)}" if moved else f"{view.id} is {view.state.value} on {source}"
-    screen.answer({"id": view.id, "from": source, "resource_id": _where(view), "moved": moved}, line)
+    return show(screen, view.id, view.state.value, source, _where(view))
+
+
+def show(screen: Screen, job_id: str, state: str, source: str, now: str) -> int:
+    """Answer with where a job was and is; return the exit code."""
+    moved = now != source
+    line = f"{job_id} runs on {now}" if moved else f"{job_id} is {state} on {source}"
+    screen.answer({"id": job_id, "from": source, "resource_id": now, "moved": moved}, line)
     return 0 if moved else 1
 
 

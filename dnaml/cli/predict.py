@@ -9,10 +9,9 @@ from dnaml.cli.verbs import JobSource, alone, verb
 app = alone()
 
 
-@verb(app, example="dnaml predict dnaml.yaml --json")
+@verb(app, example="dnaml predict dnaml.yaml --json", over="asking:predict")
 def predict(screen: Screen, source: JobSource) -> None:
     """Predict a job's time and cost on every resource, declared ones too, without running it."""
-    from dnaml.cli.explain import price_line
     from dnaml.cli.outlook import predictor_of
     from dnaml.cli.pool import resources_or_this_machine
     from dnaml.cli.work import prepare
@@ -36,10 +35,17 @@ def predict(screen: Screen, source: JobSource) -> None:
         }
         for r, one in enumerate(pool)
     ]
+    show(screen, work.computation.id, answer.path, rows)
+
+
+def show(screen: Screen, computation_id: str, path: str, rows: list[dict[str, Any]]) -> None:  # JSON values
+    """Answer with one row a resource, quickest first, those that cannot hold the job last."""
+    from dnaml.cli.explain import price_line
+
     rows.sort(key=lambda row: (not row["feasible"], row["runtime_s"]))
-    value = {"computation_id": work.computation.id, "predicted_by": answer.path, "resources": rows}
-    end = f"{work.computation.id}: predicted by {answer.path}"
-    screen.answer(value, _table(rows), end, price_line([one.price_date for one in pool]))
+    value = {"computation_id": computation_id, "predicted_by": path, "resources": rows}
+    end = f"{computation_id}: predicted by {path}"
+    screen.answer(value, _table(rows), end, price_line([row["price_date"] for row in rows]))
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:  # a rich table, imported late

@@ -16,23 +16,22 @@ if TYPE_CHECKING:
 app = family("Show, find and import dated prices of machines.")
 
 
-@verb(app, "ls", example="dnaml prices ls")
+@verb(app, "ls", example="dnaml prices ls", over="asking:known_prices")
 def ls(screen: Screen) -> None:
     """Say which prices are known: how many of each provider, and from when."""
+    from dnaml.answers.prices import providers
     from dnaml.datasets.catalog import load_prices
 
-    catalog = load_prices(screen.state)
-    rows: list[dict[str, Any]] = []  # one JSON object a provider
-    for provider in sorted({price.provider for price in catalog}):
-        own = [price for price in catalog if price.provider == provider]
-        regions = {price.region for price in own}
-        dates = sorted({price.date_text for price in own})
-        rows.append({"provider": provider, "prices": len(own), "regions": len(regions), "dates": dates})
+    show_providers(screen, providers(load_prices(screen.state)))
+
+
+def show_providers(screen: Screen, rows: list[dict[str, Any]]) -> None:  # JSON values
+    """Answer with one row a provider."""
     shown = [(row["provider"], row["prices"], row["regions"], _span(row["dates"])) for row in rows]
     screen.answer(rows, table("", ("provider", ">prices", ">regions", "price dates"), shown))
 
 
-@verb(app, "find", example="dnaml prices find --accelerator A100 --memory 64GB --spot")
+@verb(app, "find", example="dnaml prices find --accelerator A100 --memory 64GB --spot", over="asking:prices")
 def find(
     screen: Screen,
     instance_type: Annotated[str | None, typer.Argument(metavar="TYPE", help="The beginning of a type.")] = None,
@@ -58,7 +57,11 @@ def find(
         spot=spot,
     )
     found = load_prices(screen.state).find(query)
-    rows = [_row(price, spot=spot) for price in found[:limit]]
+    return show_prices(screen, [_row(price, spot=spot) for price in found[:limit]], f"{len(found)}")
+
+
+def show_prices(screen: Screen, rows: list[dict[str, Any]], total: str) -> int:  # JSON values
+    """Answer with prices, cheapest first; return the exit code."""
     columns = ("id", ">per hour", ">cores", ">memory", "accelerator", "price date", "source")
     shown = [
         (
@@ -72,8 +75,8 @@ def find(
         )
         for row in rows
     ]
-    screen.answer(rows, table(f"{len(rows)} of {len(found)}, cheapest first", columns, shown))
-    return 0 if found else 1
+    screen.answer(rows, table(f"{len(rows)} of {total}, cheapest first", columns, shown))
+    return 0 if rows else 1
 
 
 @verb(app, "import", example="dnaml prices import aws.csv --date 2026-07-20")

@@ -55,7 +55,7 @@ class Verdict:
     started_otherwise: tuple[str, ...] = ()
 
 
-@verb(app, example="dnaml repeat 3f2a --rtol 1e-6")
+@verb(app, example="dnaml repeat 3f2a --rtol 1e-6", over="running:repeat")
 def repeat(
     screen: Screen,
     job_id: JobId,
@@ -78,8 +78,8 @@ def repeat(
     stops += of_environment if env is Env.SAME else []
     if stops:
         how = "not run: the initial state is not what it was"
-        return _tell(screen, Verdict(id=again.view.id, repeated=False, differences=tuple(stops), how=how))
-    return _tell(screen, _run_and_compare(screen, again, tuple(started), rtol=rtol, atol=atol))
+        return tell(screen, Verdict(id=again.view.id, repeated=False, differences=tuple(stops), how=how))
+    return tell(screen, _run_and_compare(screen, again, tuple(started), rtol=rtol, atol=atol))
 
 
 def _restore(history: "History", job_id: str) -> Again:
@@ -172,7 +172,8 @@ def _run(screen: Screen, again: Again) -> tuple[str, BaseException | None]:
         return future.job_id, error_of(future)
 
 
-def _tell(screen: Screen, verdict: Verdict) -> int:
+def tell(screen: Screen, verdict: Verdict) -> int:
+    """Answer with a verdict; return the exit code."""
     says = "repeated" if verdict.repeated else "did not repeat"
     where = f" as {verdict.repeated_as} on {verdict.resource_id}" if verdict.repeated_as else ""
     notes = [f"  started otherwise: {one}" for one in verdict.started_otherwise]

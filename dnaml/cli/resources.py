@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 app = family("List, declare and remove the resources that jobs may use.")
 
 
-@verb(app, "ls", example="dnaml resources ls --json")
+@verb(app, "ls", example="dnaml resources ls --json", over="asking:resources")
 def ls(screen: Screen) -> None:
     """List the resources of the state folder, declared and probed."""
     from dnaml.cli.pool import known_resources

@@ -1,4 +1,4 @@
-"""`dnaml submit JOB`: runs a job on an embedded engine in the foreground and waits for its end.
+"""`dnaml submit JOB`: runs a job on an embedded engine in the foreground, or in a service, and waits for its end.
 
 The job is in the journal before it starts: Ctrl-C or a crash loses nothing, and `dnaml submit --resume` goes on.
 """
@@ -13,21 +13,27 @@ from dnaml.cli.verbs import alone, verb
 from dnaml.core.errors import InputError
 
 if TYPE_CHECKING:
-    from dnaml.cli.outlook import Outlook
-    from dnaml.cli.work import Work
+    from collections.abc import Mapping
 
 app = alone()
 
 
-@verb(app, example="dnaml submit dnaml.yaml --follow   or   dnaml submit mypackage.train:fit --dry-run")
+@verb(
+    app,
+    example="dnaml submit dnaml.yaml --follow   or   dnaml submit mypackage.train:fit --dry-run",
+    over="running:submit",
+)
 def submit(
     screen: Screen,
     source: Annotated[str | None, typer.Argument(metavar="JOB", help="A job file, or module:function.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be decided; write nothing.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print what the job writes while it runs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with all that was left unfinished.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="With --url: do not wait for its end.")] = False,
 ) -> int:
     """Run a job where it is predicted to do best, and wait for it; exit code 1 if the work failed."""
+    if detach:
+        raise InputError("--detach: needs a service (--url); an engine in the foreground ends with its command")
     if resume:
         if source is not None or dry_run:
             raise InputError("--resume: goes on with the jobs there are; it takes no JOB and no --dry-run")
@@ -47,31 +53,25 @@ def _dry_run(screen: Screen, source: str) -> int:
     work = prepare(source, screen.state)
     resources = drivable(resources_or_this_machine(screen))
     seen = outlook(work, resources, screen.state)
-    from dnaml.cli.explain import decision_table, price_line
-
-    shown = f"would run on {seen.decision.chosen}" if seen.placed else f"would wait: {seen.reason}"
-    screen.answer(
-        outlook_value(work, seen),
-        decision_table(seen.decision),
-        f"{work.job.name}: {shown}; policy {seen.decision.policy}, predicted by {seen.decision.path}; nothing was run",
-        price_line([one.price_date for one in resources]),
-    )
+    dates = {one.id: one.price_date for one in resources}
+    show_outlook(screen, work.job.name, work.computation.id, seen, dates)
     return 0
 
 
-def outlook_value(work: "Work", seen: "Outlook") -> dict[str, Any]:  # JSON values
-    """Return an outlook as one JSON object."""
-    from dnaml.cli.explain import decision_value
+def show_outlook(
+    screen: Screen, name: str, computation_id: str, seen: "Mapping[str, Any]", dates: "Mapping[str, str | None]"
+) -> None:
+    """Answer with what would be decided: every candidate's time, cost and risk, and why it lost."""
+    from dnaml.cli.explain import decision_table, price_line
 
-    value = decision_value(seen.decision)
-    del value["job_id"], value["attempt_id"]
-    return {
-        "name": work.job.name,
-        "computation_id": work.computation.id,
-        **value,
-        "chosen": seen.decision.chosen or None,
-        "waits_because": seen.reason or None,
-    }
+    value = {"name": name, "computation_id": computation_id, **seen}
+    would = f"would run on {seen['chosen']}" if seen["chosen"] else f"would wait: {seen['waits_because']}"
+    screen.answer(
+        value,
+        decision_table(seen),
+        f"{name}: {would}; policy {seen['policy']}, predicted by {seen['predicted_by']}; nothing was run",
+        price_line([dates.get(one["resource_id"]) for one in seen["candidates"]]),
+    )
 
 
 def _run(screen: Screen, source: str, *, follow: bool) -> int:

@@ -25,7 +25,7 @@ app = alone()
 FEWEST_TO_JUDGE = 20  # runs; below, a part held back says nothing
 
 
-@verb(app, example="dnaml train runs.parquet --name dnaml")
+@verb(app, example="dnaml train runs.parquet --name dnaml", over="asking:train")
 def train(
     screen: Screen,
     file: Annotated[Path | None, typer.Argument(metavar="TABLE", help="A run table: .parquet or .csv.")] = None,

@@ -1,14 +1,17 @@
 """A job as the service tells it: its row, what was predicted, why it waits, and its result at the end."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
+from dnaml.answers.degraded import degraded_now
 from dnaml.answers.rows import OVER, job_row
 from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.plan import Decision
+from dnaml.engine import HEALTH
 from dnaml.execution import messages
 from dnaml.execution.capture import compare
 from dnaml.execution.parts import joined
@@ -34,6 +37,7 @@ def job_answer(live: Live, view: JobView) -> JobAnswer:
 def whole_job(service: Service, view: JobView) -> JobAnswer:
     """Return a job with its result; reads it from the state folder."""
     told = job_answer(service.live, view)
+    with_degraded(service, [told])
     told.repeat = repeat_verdict(service, view)
     if view.state not in (JobState.SUCCEEDED, JobState.FAILED):
         return told
@@ -52,6 +56,17 @@ def whole_job(service: Service, view: JobView) -> JobAnswer:
     else:
         told.traceback = outcome.traceback[-MOST_TRACEBACK:] or None
     return told
+
+
+def with_degraded(service: Service, jobs: Sequence[JobAnswer]) -> None:
+    """Tell jobs what the engine cannot vouch for now; one look at the state folder."""
+    try:
+        health = msgspec.json.decode((service.engine.state.root / HEALTH).read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):  # nothing is degraded, or the engine is just writing
+        return
+    told, _ = degraded_now(health, jobs)
+    for job, reasons in zip(jobs, told, strict=True):
+        job.degraded = reasons
 
 
 def _joined_result(service: Service, view: JobView) -> tuple[Any, str | None]:  # JSON, or a note in its place

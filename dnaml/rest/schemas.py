@@ -36,6 +36,7 @@ class JobAnswer(msgspec.Struct, kw_only=True):
     error: str | None
     waits_because: str | None = None
     predicted: Predicted | None = None
+    degraded: list[str] = []  # what the engine cannot vouch for now
     repeat: dict[str, Any] | None = None  # a verdict, see RepeatAnswer
     result: Any = None  # whatever the computation returned, as JSON
     result_note: str | None = None
@@ -43,10 +44,11 @@ class JobAnswer(msgspec.Struct, kw_only=True):
 
 
 class JobsPage(msgspec.Struct, kw_only=True):
-    """One page of jobs, newest first."""
+    """One page of jobs, newest first; `total` counts those of all pages and states."""
 
     items: list[JobAnswer]
     next: str | None
+    total: int
 
 
 class SubmitAnswer(msgspec.Struct, kw_only=True):

@@ -10,9 +10,11 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from dnaml.answers.outlook import outlook
 from dnaml.core.resource import Resource
-from dnaml.core.work import Computation, Objective
-from dnaml.dna.space import match
+from dnaml.core.work import Computation, Job, Objective
+from dnaml.dna.space import SLOTS, computation_dna, match
+from dnaml.predict.outcomes import costs_usd
 from dnaml.rest.auth import Caller, Scope
 from dnaml.rest.bodies import decode
 from dnaml.rest.declare import Declared, Routes, answer, body_of, caller_of, service_of
@@ -23,6 +25,7 @@ from dnaml.rest.submitting import read_request
 
 routes = Routes("asking")
 _REFUSES = (400, 403, 404, 413, 415, 422)
+_MOST_EXPLAINED, _EACH_WAY = 20, 128
 _FIRST = {"id": "fit-1", "kernel": "fit", "size": {"rows": 1e6}, "demand": {"fp64_flop": 1e12, "parallelism": 4.0}}
 
 
@@ -43,12 +46,17 @@ class Ask(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     computations: list[ComputationBody] = []
     jobs: list[dict[str, Any]] = []
     objective: str | dict[str, float] | None = None
+    explain: bool = False  # of plans: the whole decision, with what each candidate waits and risks and why it lost
+    unfit: bool = False  # of predictions: also resources that cannot hold the computation
     k: int = 5
     metric: str = "cosine"
 
 
 class Candidate(msgspec.Struct, kw_only=True):
-    """One resource for a computation; `score` is the weighted time and cost, each over its least."""
+    """One resource for a computation; `score` is the weighted time and cost, each over its least.
+
+    `cost_p90_usd` and `feasible` are told of predictions.
+    """
 
     resource_id: str
     runtime_p10_s: float
@@ -57,6 +65,8 @@ class Candidate(msgspec.Struct, kw_only=True):
     cost_usd: float | None
     score: float | None = None
     price_date: str | None = None
+    cost_p90_usd: float | None = None
+    feasible: bool = True
 
 
 class PredictionAnswer(msgspec.Struct, kw_only=True):
@@ -74,13 +84,17 @@ class PredictionsAnswer(msgspec.Struct, kw_only=True):
 
 
 class PlanAnswer(msgspec.Struct, kw_only=True):
-    """Where a computation would go on an idle pool; `reason` says why where `chosen` is null."""
+    """Where a computation would go on an idle pool; `reason` says why where `chosen` is null.
+
+    `outlook` is the decision that would be taken, where it was asked for.
+    """
 
     computation_id: str
     predicted_by: str
     chosen: str | None
     candidates: list[Candidate]
     reason: str = ""
+    outlook: dict[str, Any] | None = None  # as DecisionAnswer, without ids, with `waits_because`
 
 
 class PlansAnswer(msgspec.Struct, kw_only=True):
@@ -99,11 +113,14 @@ class MatchRow(msgspec.Struct, kw_only=True):
 
 
 class MatchAnswer(msgspec.Struct, kw_only=True):
-    """Resources ranked by the likeness of their DNA to a computation's."""
+    """Resources ranked by the likeness of their DNA to a computation's `vector`, slot by slot; null is unknown."""
 
     computation_id: str
     metric: str
     matches: list[MatchRow]
+    version: str
+    slots: list[str]
+    vector: list[float | None]
 
 
 class MatchesAnswer(msgspec.Struct, kw_only=True):
@@ -129,8 +146,8 @@ async def predict(request: Request) -> Response:
     pool, rows = await run_in_threadpool(service.oracle.rows, computations)
     told = []
     for computation, row in zip(computations, rows, strict=True):
-        order = _best(np.where(row.feasible, row.runtime_s[1], np.inf), ask.k)
-        found = [_candidate(pool, row, place) for place in order]
+        order = _best(row.runtime_s[1] if ask.unfit else np.where(row.feasible, row.runtime_s[1], np.inf), ask.k)
+        found = [_predicted(computation, pool, row, place) for place in order]
         told.append(PredictionAnswer(computation_id=computation.id, predicted_by=row.path, resources=found))
     return answer(PredictionsAnswer(predictions=told))
 
@@ -151,6 +168,9 @@ async def match_resources(request: Request) -> Response:
             MatchAnswer(
                 computation_id=one.id,
                 metric=ask.metric,
+                version=dna.version,
+                slots=list(SLOTS),
+                vector=dna.vector.tolist(),
                 matches=[
                     MatchRow(
                         resource_id=found.resource_id,
@@ -161,7 +181,7 @@ async def match_resources(request: Request) -> Response:
                     for found in match(one, pool, metric=ask.metric, k=ask.k)
                 ],
             )
-            for one in computations
+            for one, dna in ((one, computation_dna(one)) for one in computations)
         ]
 
     return answer(MatchesAnswer(matches=await run_in_threadpool(ranked)))
@@ -191,8 +211,51 @@ async def plan_at_once(service: Service, caller: Caller, body: bytes) -> Respons
     computations = _asked_about(service, caller, ask)
     pool, rows = service.oracle.rows(computations)
     plans = [_planned(one, row, pool, objective, ask.k) for one, row in zip(computations, rows, strict=True)]
+    if ask.explain:
+        await run_in_threadpool(_explain, service, ask, plans)
     service.decided((time.perf_counter() - began_s) / len(plans))
     return answer(PlansAnswer(plans=plans))
+
+
+def _explain(service: Service, ask: Ask, plans: Sequence[PlanAnswer]) -> None:
+    """Put the whole decision beside each plan, made of jobs with all they wish."""
+    if ask.computations or len(ask.jobs) > _MOST_EXPLAINED:
+        raise Problem(422, f"explain: is of at most {_MOST_EXPLAINED} jobs, and of no computations", kind="invalid")
+    predictor = service.oracle.learned()
+    for body, told in zip(ask.jobs, plans, strict=True):
+        request = read_request(body, service.rules)
+        pool = _nearest(service, request.computation)
+        job = Job(
+            id="plan",
+            computation_id=request.computation.id,
+            submitted_at_s=time.time(),
+            name=request.job.name,
+            objective=request.job.objective(),
+            constraints=request.job.constraints(pool),
+            resilience=request.job.resilience(),
+            max_parts=request.parts,
+        )
+        told.outlook = outlook(job, request.computation, pool, predictor, request.job.objective())
+
+
+def _nearest(service: Service, computation: Computation) -> Sequence[Resource]:
+    """Return the resources that work can run on; of many, the quickest and the cheapest."""
+    pool = service.pool()
+    if len(pool) <= 2 * _EACH_WAY:
+        return pool
+    asked, (row,) = service.oracle.rows([computation])
+    known = {one.id for one in pool}
+    orders = (np.argsort(row.runtime_s[1], kind="stable"), np.argsort(row.cost_usd, kind="stable"))
+    places = {int(place): None for order in orders for place in order[:_EACH_WAY]}
+    return [asked[place] for place in places if asked[place].id in known]
+
+
+def _predicted(computation: Computation, pool: Sequence[Resource], row: Row, place: int) -> Candidate:
+    told = _candidate(pool, row, place)
+    slow_s = row.runtime_s[2, place].reshape(1, 1, 1)
+    told.cost_p90_usd = float(costs_usd(slow_s, (pool[place],), [computation])[0, 0, 0])
+    told.feasible = bool(row.feasible[place])
+    return told
 
 
 def _planned(computation: Computation, row: Row, pool: Sequence[Resource], objective: Objective, k: int) -> PlanAnswer:

@@ -14,7 +14,7 @@ from dnaml.jobfile import schema
 from dnaml.rest.auth import Scope
 from dnaml.rest.bodies import decode, decode_object
 from dnaml.rest.declare import Declared, Routes, answer, body_of, caller_of, service_of
-from dnaml.rest.job_answers import job_answer, whole_job
+from dnaml.rest.job_answers import job_answer, whole_job, with_degraded
 from dnaml.rest.pages import cursor, place
 from dnaml.rest.problems import Problem
 from dnaml.rest.schemas import (
@@ -98,7 +98,8 @@ async def list_jobs(
         view = history.jobs[ids[index]]
         if state is None or view.state is state:
             items.append(job_answer(service.live, view))
-    return answer(JobsPage(items=items, next=cursor("jobs", index) if index > 0 else None))
+    with_degraded(service, items)
+    return answer(JobsPage(items=items, next=cursor("jobs", index) if index > 0 else None, total=len(ids)))
 
 
 @routes.add("GET", "/jobs/{job_id}", Declared(scope=Scope.READ, answer=JobAnswer, refuses=(404, 422)))

@@ -8,6 +8,7 @@ from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from dnaml.answers.prices import providers
 from dnaml.rest.auth import Scope
 from dnaml.rest.bodies import decode
 from dnaml.rest.confine import below
@@ -64,11 +65,21 @@ class PriceRow(msgspec.Struct, kw_only=True):
     accelerator_count: float | None
 
 
+class ProviderRow(msgspec.Struct, kw_only=True):
+    """How many prices are known of a provider, and from when."""
+
+    provider: str
+    prices: int
+    regions: int
+    dates: list[str]
+
+
 class PricesPage(msgspec.Struct, kw_only=True):
-    """One page of prices, cheapest first."""
+    """One page of prices, cheapest first; `providers` sums all up where that was asked for."""
 
     items: list[PriceRow]
     next: str | None
+    providers: list[ProviderRow] | None = None
 
 
 class TrainBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -114,7 +125,9 @@ async def list_prices(
     instance_type: Annotated[str | None, Query(max_length=100, description="The beginning of a type.")] = None,
     accelerator: Annotated[str | None, Query(max_length=100)] = None,
     cpus: Annotated[float | None, Query(ge=0, le=1e6, description="At least so many virtual cores.")] = None,
+    memory_bytes: Annotated[int | None, Query(ge=0, le=1 << 60, description="At least so much memory.")] = None,
     spot: Annotated[bool, Query(description="Spot prices instead of on demand.")] = False,
+    summary: Annotated[bool, Query(description="Say also how many prices are known of each provider.")] = False,
     after: Annotated[str | None, Query(alias="cursor", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
@@ -127,6 +140,7 @@ async def list_prices(
         instance_type=instance_type,
         accelerator=accelerator,
         least_vcpus=cpus,
+        least_memory_bytes=memory_bytes,
         spot=spot,
     )
     state = service_of(request).settings.state
@@ -149,7 +163,8 @@ async def list_prices(
         )
         for one in shown
     ]
-    return answer(PricesPage(items=rows, next=following))
+    told = await run_in_threadpool(lambda: providers(load_prices(state))) if summary else None
+    return answer({"items": rows, "next": following, "providers": told})
 
 
 @routes.add("GET", "/models", Declared(scope=Scope.READ, answer=ModelsAnswer, refuses=(501,)))
