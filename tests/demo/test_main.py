@@ -19,7 +19,7 @@ SMALL = tuple(KERNELS[name] for name in ("hash_sha256", "sort_fp64", "train_mlp"
 
 
 @pytest.mark.serial
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_demo_runs_to_its_end_on_a_small_scale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scale = Scale(kernels=SMALL, members=3, repeats=1, folds=2, per_kernel=1)
     assert run(seed=3, out=tmp_path / "report", json=True, scale=scale) == 0
