@@ -88,6 +88,7 @@ class History:
         self.state = state
         self.jobs: dict[str, JobView] = {}
         self.resources: dict[str, Resource] = {}
+        self.down: set[str] = set()
         self._attempts: dict[str, AttemptView] = {}
 
     @classmethod
@@ -227,6 +228,9 @@ class History:
             self.jobs.setdefault(event.job.id, JobView(job=event.job, computation=event.computation))
         elif isinstance(event, ev.ResourceUp):
             self.resources[event.resource.id] = event.resource
+            self.down.discard(event.resource.id)
+        elif isinstance(event, ev.ResourceDown):
+            self.down.add(event.resource_id)
         elif isinstance(event, ev.AttemptStarted):
             self._started(event)
         elif isinstance(event, ev.AttemptEnded) and event.attempt_id in self._attempts:

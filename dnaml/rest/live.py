@@ -53,7 +53,7 @@ class Live(Watcher):
         self.history = History(state)
         self.tenants: dict[str, TenantJobs] = {}
         self.told: dict[str, list[Told]] = {}
-        self.down: set[str] = set()
+        self.down = self.history.down
         self.waits: dict[str, str] = {}
         self.hub = Hub()
         self.tally = Tally()
@@ -166,12 +166,10 @@ class Live(Watcher):
         elif isinstance(event, ev.AttemptProgressed):
             self._of_attempt("progress", event.attempt_id, event.progress, keep=False)
         elif isinstance(event, ev.ResourceUp):
-            self.down.discard(event.resource.id)
             self._tell("resource_up", resource_id=event.resource.id)
             for listener in self.listeners if self._live else ():
                 listener.joined(event.resource)
         elif isinstance(event, ev.ResourceDown):
-            self.down.add(event.resource_id)
             self._tell("resource_down", resource_id=event.resource_id, reason=event.reason)
             for listener in self.listeners if self._live else ():
                 listener.left(event.resource_id)
