@@ -30,5 +30,5 @@ class StorageSettings:
     """older events are packed into pages, an eighth as large, once none of them matters to a restart"""
     pack_for_s: float = 0.02
     """how long the loop may pack at each look around, about once a second"""
-    check_at_once_bytes: int = 128 * 2**20
-    """a larger journal is checked in the background, so that the engine is ready sooner"""
+    check_at_once_events: int = 50_000
+    """a longer journal is checked in the background, so that the engine is ready sooner"""

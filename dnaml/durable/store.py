@@ -135,9 +135,7 @@ class Store:
 
     def _check_the_rest(self) -> None:
         """Read the part of the journal that is not replayed: at once while that is quick, else beside the engine."""
-        path = self.state.journal
-        size = path.stat().st_size if path.exists() else self._settings.check_at_once_bytes + 1
-        if size <= self._settings.check_at_once_bytes:
+        if self.state.journal.exists() and self.journal.head[0] <= self._settings.check_at_once_events:
             self.journal.check()
         else:
             self._checker = threading.Thread(target=self._check_beside, name="dnaml-check", daemon=True)
