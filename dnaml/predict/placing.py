@@ -63,6 +63,7 @@ class LivePredictor:
     learns_at: int = FIRST_LEARN
     _kept: dict[tuple[int, ...], KeptAnswers] = field(default_factory=dict, repr=False)
     _posteriors: dict[str, Posterior] = field(default_factory=dict, repr=False)
+    _whole: dict[int, Prior] = field(default_factory=dict, repr=False)  # over so many resources
     _expected: dict[tuple[Bucket, str, str], float] = field(default_factory=dict, repr=False)
     _said: dict[Key, FloatArray] = field(default_factory=dict, repr=False)  # by the model, [Q] per pair
     _asked: dict[int, Resource] = field(default_factory=dict, repr=False)
@@ -93,13 +94,14 @@ class LivePredictor:
             return self
         expected = self._expectations(runs) if self.model is not None else None
         history, prior, learns_at = self.history.updated(runs, expected), self.prior, self.learns_at
-        posteriors: dict[str, Posterior] = {}
+        posteriors, whole = dict[str, Posterior](), dict[int, Prior]()
         if history.runs >= learns_at:
             prior = learn(history.largest(LEARN_FROM), start=self._start(history))
             learns_at = LEARN_GROWTH * history.runs
         elif len(history.codes) == len(self.history.codes):
             touched = {run.computation.kernel for run in runs}
             posteriors = {name: kept for name, kept in self._posteriors.items() if name not in touched}
+            whole = self._whole
         return LivePredictor(
             model=self.model,
             history=history,
@@ -107,6 +109,7 @@ class LivePredictor:
             prior=prior,
             learns_at=learns_at,
             _posteriors=posteriors,
+            _whole=whole,
             _expected=self._expected,
             _said=self._said,
             _asked=self._asked,
@@ -126,7 +129,7 @@ class LivePredictor:
                     shift[codes[name]] += step
             prior = replace(prior, shift=shift)
         history = replace(self.history, kernels=kernels)
-        return replace(self, history=history, prior=prior, _kept={}, _posteriors={})
+        return replace(self, history=history, prior=prior, _kept={}, _posteriors={}, _whole={})
 
     def shortlist(
         self, computation: Computation, resources: Sequence[Resource], objective: Objective, k: int
@@ -175,20 +178,31 @@ class LivePredictor:
         """Return mean, sd and prior sd [R] of ln T (or of what a model left of it) for a kernel that has runs."""
         name = computation.kernel
         runs = self.history.kernels[name]
+        rows = kept.rows_of.get(name)
+        if rows is None:
+            rows = kept.rows_of[name] = self._posterior(kept, name).over(kept.codes)
+        item = computation.id if computation.id in runs.items else None
+        return rows.at(runs.points(bucket, item, kept.codes))
+
+    def _posterior(self, kept: KeptAnswers, name: str) -> Posterior:
+        """Return what is known of a kernel that has runs, also on resources that never ran."""
         posterior = self._posteriors.get(name)
         if posterior is None:
+            cells = self.history.kernels[name].arrays
+            posterior = self._posteriors[name] = Posterior(prior=self._known(), cells=cells)
+        if not kept.fresh:
+            return posterior
+        if kept.learned is None:
+            kept.learned = posterior.prior.extended(self._traits(kept.fresh))
+        return Posterior(prior=kept.learned, cells=posterior.cells)
+
+    def _known(self) -> Prior:
+        """Return the prior over every resource that ran, also those that ran first after it was learned."""
+        count = len(self.history.codes)
+        if count not in self._whole:
             prior = self.prior or self._start(self.history)
-            prior = prior.extended(self._traits(self.history.traits[len(prior.shift) :]))
-            posterior = self._posteriors[name] = Posterior(prior=prior, cells=runs.arrays)
-        if kept.fresh:
-            if name not in kept.posteriors:
-                prior = posterior.prior.extended(self._traits(kept.fresh))
-                kept.posteriors[name] = Posterior(prior=prior, cells=posterior.cells)
-            posterior = kept.posteriors[name]
-        item = computation.id if computation.id in runs.items else None
-        points = runs.points(bucket, item, kept.codes)
-        mean, sd = posterior.at(points)
-        return mean, sd, np.sqrt(posterior.prior.variance(points) + posterior.noise)
+            self._whole[count] = prior.extended(self._traits(self.history.traits[len(prior.shift) :]))
+        return self._whole[count]
 
     def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
         """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""

@@ -172,10 +172,50 @@ class Posterior:
         variance = np.maximum(self.prior.variance(points) - explained, 1e-6) * self.prior.widen**2
         return mean, np.sqrt(variance + self.noise[..., None])
 
+    def over(self, resources: IntArray) -> "Rows":
+        """Return the posterior as it is asked live: one size and computation after the other on resources [R]."""
+        return Rows(self, resources)
+
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Return error and variance [..., M] of each cell's mean, predicted from the kernel's other cells."""
         precision = np.diagonal(self.inverse, axis1=-2, axis2=-1)
         return self.weights / precision, 1.0 / precision
+
+
+class Rows:
+    """Answers for one kernel (no leading axes) on the same resources [R]: what only they decide is computed once.
+
+    Prior covariance with the cells splits into g + 1 v' + own: g [R, M] of the resources, v [M] of size, bucket and
+    computation, and a term where a cell ran on the very resource. `at` gives what `Posterior.at` gives.
+    """
+
+    def __init__(self, posterior: Posterior, resources: IntArray) -> None:
+        prior, cells = posterior.prior, posterior.cells
+        self._posterior, self._resources = posterior, resources
+        self._g = prior.covariance[np.ix_(resources, cells.at.resource)] + prior.offset_sd**2  # [R, M]
+        self._weighed = self._g @ posterior.inverse  # [R, M]
+        self._explained = (self._weighed * self._g).sum(axis=-1)  # [R]
+        self._moved = self._g @ posterior.weights  # [R]
+        self._own_r, self._own_m = (resources[:, None] == cells.at.resource[None, :]).nonzero()  # pairs
+        self._rows = np.unique(self._own_r)
+
+    def at(self, points: Points) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return mean, sd and prior sd [R] of ln T at points of one size, bucket and computation."""
+        posterior, prior, cells = self._posterior, self._posterior.prior, self._posterior.cells.at
+        dot = cells.size @ points.size[0]  # [M]
+        bucket, item = cells.bucket == points.bucket[0], cells.item == points.item[0]
+        shared = prior.slope_sd**2 * dot + prior.bucket_sd**2 * bucket + prior.item_sd**2 * item
+        own = (prior.resource_slope_sd**2 * dot + prior.cell_sd**2 * (bucket & item))[self._own_m]
+        explained = self._explained + 2 * (self._weighed @ shared) + shared @ posterior.inverse @ shared
+        moved = self._moved + shared @ posterior.weights
+        if len(self._rows):
+            moved += np.bincount(self._own_r, own * posterior.weights[self._own_m], len(moved))
+            cross = self._g[self._rows] + shared
+            cross[np.searchsorted(self._rows, self._own_r), self._own_m] += own
+            explained[self._rows] = ((cross @ posterior.inverse) * cross).sum(axis=-1)
+        before = prior.variance(points)
+        variance = np.maximum(before - explained, 1e-6) * prior.widen**2
+        return prior.mean(points) + moved, np.sqrt(variance + posterior.noise), np.sqrt(before + posterior.noise)
 
 
 def stacked(kernels: Sequence[Cells]) -> Cells:

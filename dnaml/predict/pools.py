@@ -12,7 +12,7 @@ from dnaml.predict.bound import traits
 from dnaml.predict.cost import Tariffs, Traffic, moved_bytes
 from dnaml.predict.history import History
 from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard
-from dnaml.predict.pooled import Posterior, Prior
+from dnaml.predict.pooled import Prior, Rows
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -38,8 +38,10 @@ class KeptAnswers:
         self.hazard.setflags(write=False)
         self.prior: Prior | None = None
         """over these resources too, those that never ran included"""
-        self.posteriors: dict[str, Posterior] = {}
-        """by kernel, the same"""
+        self.learned: Prior | None = None
+        """the same for kernels that ran"""
+        self.rows_of: dict[str, Rows] = {}
+        """by kernel"""
         self.clear()
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """What was planned and has not started: a queue of placements for each resource, with the figures behind them."""
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from dnaml.core.attempt import Placement
 from dnaml.core.plan import Decision, FloatArray, Plan, Problem
 from dnaml.schedule.ledger import Entry
 from dnaml.schedule.objective import Terms, terms
+from dnaml.schedule.redirect import Redirect
 
 _SHOWN = (0.10, 0.50, 0.90)
 
@@ -35,7 +37,7 @@ class Agenda:
         self._copies: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._columns: dict[str, int] = {}
-        self._tables: list[list[list[float]]] = []
+        self._tables: list[FloatArray] = []  # each [J, R]
         self._ids: tuple[str, ...] = ()
         self._hazard_per_h: list[float] = []
         self._mean_s = 0.0
@@ -43,6 +45,8 @@ class Agenda:
         self._policy = ""
         self._reasons: dict[int, tuple[str, ...]] = {}
         self._terms: Terms | None = None
+        self._problem: Problem | None = None
+        self._redirect: Redirect | None = None
 
     def renew(self, plan: Plan, problem: Problem, policy: str) -> None:
         """Replace everything planned by a new plan for the jobs of `problem`."""
@@ -56,7 +60,7 @@ class Agenda:
         prediction = problem.prediction
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
         arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
-        self._tables = [array.tolist() for array in arrays]
+        self._tables = arrays
         self._mean_s = float(arrays[1].min(axis=1, initial=np.inf).mean())
         self._hazard_per_h = prediction.hazard_per_h.tolist()
         self._rows = {job.id: row for row, job in enumerate(problem.jobs)}
@@ -64,6 +68,7 @@ class Agenda:
         self._columns = {resource_id: column for column, resource_id in enumerate(self._ids)}
         self._path, self._policy = prediction.path, policy
         self._terms, self._reasons = weighed, {}
+        self._problem, self._redirect = problem, None
 
     def next(self, resource_id: str) -> Placement | None:
         """Take the next placement of a resource whose job still waits; None when nothing is planned on it."""
@@ -75,6 +80,20 @@ class Agenda:
                     self._copies[placement.job_id] -= 1
                 return placement
         return None
+
+    def draw(self, resource_id: str, at_s: float) -> None:
+        """Let the job that gains most by it start on a resource that has nothing planned, if any gains."""
+        column, queue = self._columns.get(resource_id), self.queues.get(resource_id)
+        if column is None or self._problem is None or self._terms is None:
+            return
+        if queue and any(placement.job_id in self.window for placement in queue):
+            return
+        if self._redirect is None:
+            self._redirect = Redirect(self._problem, self._terms, self.queues)
+        while (placement := self._redirect.best(column, at_s)) is not None:
+            if placement.job_id in self.window:
+                self.queues[resource_id] = deque([replace(placement, resource_id=resource_id)])
+                return
 
     def give_back(self, placement: Placement) -> None:
         """Put back the placement that was taken last: its gang finds no room yet."""
@@ -115,12 +134,13 @@ class Agenda:
     def forecast(self, placement: Placement) -> Forecast:
         """Return what was predicted for the whole job where a placement is."""
         row, column = self._rows[placement.job_id], self._columns[placement.resource_id]
-        return Forecast(self._tables[1][row][column], self._tables[2][row][column], self._hazard_per_h[column])
+        middle, high = self._tables[1].item(row, column), self._tables[2].item(row, column)
+        return Forecast(middle, high, self._hazard_per_h[column])
 
     def decision(self, placement: Placement, attempt_id: str, at_s: float) -> Decision:
         """Return the record of why a placement is where it is."""
         row = self._rows[placement.job_id]
-        p10, p50, p90, wait, cost, risk, score = (tuple(table[row]) for table in self._tables)
+        p10, p50, p90, wait, cost, risk, score = (tuple(table[row].tolist()) for table in self._tables)
         return Decision(
             job_id=placement.job_id,
             attempt_id=attempt_id,
@@ -143,5 +163,5 @@ class Agenda:
         if self._terms is None or not self._terms.limited:
             return ("",) * len(self._ids)
         if row not in self._reasons:
-            self._reasons[row] = tuple(self._terms.reason(row, column) for column in range(len(self._ids)))
+            self._reasons[row] = self._terms.feasible.reasons(row)
         return self._reasons[row]

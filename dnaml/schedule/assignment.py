@@ -122,7 +122,7 @@ def _exact(slope: FloatArray, base: FloatArray, slots: IntArray) -> Assignment:
     while True:
         depth = np.minimum(most, depth + max(0, jobs - int(depth.sum())))
         column = np.repeat(np.arange(resources), depth)  # [P] the resource of each position
-        level = np.concatenate([np.arange(n) // s + 1 for n, s in zip(depth, slots, strict=True)])
+        level = _places(depth) // np.repeat(slots, depth) + 1
         rows, columns = _least_total(slope[:, column] * level + barred[:, column])
         used = np.bincount(column[columns], minlength=resources)
         full = (used >= depth) & (depth < most)
@@ -132,6 +132,12 @@ def _exact(slope: FloatArray, base: FloatArray, slots: IntArray) -> Assignment:
     resource = column[columns]
     total = float((slope[rows, resource] * level[columns] + base[rows, resource]).sum())
     return Assignment(resource=resource, total=total, exact=True)
+
+
+def _places(counts: IntArray) -> IntArray:
+    """Return 0, 1, ... counts[r] - 1 for one resource after the other."""
+    places: IntArray = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return places
 
 
 def _by_blocks(slope: FloatArray, base: FloatArray, slots: IntArray, steps: int) -> Assignment:
@@ -189,9 +195,9 @@ def _rematched(
 ) -> IntArray:
     """Return the resources of a block of jobs matched anew to their own positions and the next free ones."""
     count = np.bincount(resource, minlength=len(slots))
-    extra = np.minimum(len(block), 4 * slots)
+    extra = np.minimum(len(block), (4 if len(slots) <= len(block) else 1) * slots)
     column = np.concatenate([resource[block], np.repeat(np.arange(len(slots)), extra)])
-    fresh = np.concatenate([(n + np.arange(e)) // s + 1 for n, e, s in zip(count, extra, slots, strict=True)])
+    fresh = (np.repeat(count, extra) + _places(extra)) // np.repeat(slots, extra) + 1
     at = np.concatenate([level[block], fresh])
     costs = slope[block][:, column] * at + base[block][:, column]
     _, columns = _least_total(costs)

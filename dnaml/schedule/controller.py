@@ -286,4 +286,5 @@ class Controller:
         while self._planner.is_due():
             for entry, reason in self._planner.plan(event.at_s):
                 self._dispatch.explain(entry, reason)
+        self._planner.refill(event.at_s)
         self._dispatch.start_what_fits(event.at_s)

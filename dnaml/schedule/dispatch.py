@@ -55,14 +55,7 @@ class Dispatch:
         """Start whatever has room: errands first, then what is planned."""
         if self.recovering:
             return
-        beside, planned = bool(self.errands), self.planner.agenda.queues
-        lanes = [
-            lane
-            for lane in self.pool.lanes.values()
-            if (beside or planned.get(lane.resource.id)) and self.pool.has_room(lane)
-        ]
-        lanes.sort(key=self.pool.turn)
-        for lane in lanes:
+        for lane in self.pool.with_room(None if self.errands else self.planner.agenda.queues):
             if self.errands:
                 self._run_errands(lane, at_s)
             while self.pool.has_room(lane):

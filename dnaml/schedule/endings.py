@@ -28,7 +28,7 @@ class Endings:
         where, usage = attempt.placement.resource_id, event.usage
         lost = event.outcome is AttemptState.LOST and event.began and event.cause not in OWN_DOING
         self._pool.end(where, attempt.id, lost=lost, runtime_s=usage.runtime_s)
-        self._planner.ended += 1
+        self._planner.freed(where)
         self._dispatch.worked_s += usage.runtime_s
         self._note_run(entry, attempt, event)
         if event.outcome is AttemptState.DONE:

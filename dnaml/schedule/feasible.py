@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.plan import Problem
+from dnaml.core.prediction import Quantiles
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Constraints, Job
 
@@ -38,6 +39,15 @@ class Feasibility:
         case = _case(self.problem, j)
         broken = _first_broken(case, r)
         return broken.says(case, r, case.resources[r].id) if broken else ""
+
+    def reasons(self, j: int) -> tuple[str, ...]:
+        """Return of every resource why job j may not run there, "" where it may."""
+        allowed = self.matrix[j].tolist()
+        if all(allowed):
+            return ("",) * len(allowed)
+        case = _case(self.problem, j)
+        broken = [None if may else _first_broken(case, r) for r, may in enumerate(allowed)]
+        return tuple(rule.says(case, r, case.resources[r].id) if rule else "" for r, rule in enumerate(broken))
 
     def why_unplaced(self, j: int) -> str:
         """Return why no resource may take job j: the rule, the value, and what comes nearest to it."""
@@ -156,11 +166,16 @@ class _Case:
         return self.job.constraints
 
     def cost_usd(self, r: int) -> float:
-        return float(self.problem.prediction.cost_usd.quantile(COST_LEVEL)[self.j, r])
+        return _quantile(self.problem.prediction.cost_usd, COST_LEVEL, self.j, r)
 
     def end_s(self, r: int) -> float:
-        runtime_s = self.problem.prediction.runtime_s.quantile(DEADLINE_LEVEL)[self.j, r]
-        return float(runtime_s + self.problem.free_in_s[r])
+        runtime_s = _quantile(self.problem.prediction.runtime_s, DEADLINE_LEVEL, self.j, r)
+        return runtime_s + float(self.problem.free_in_s[r])
+
+
+def _quantile(of: Quantiles, level: float, j: int, r: int) -> float:
+    """Return the quantile of one pair."""
+    return Quantiles(levels=of.levels, values=of.values[j : j + 1, r : r + 1]).quantile(level).item()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from dnaml.schedule.settings import ControllerSettings as ControllerSettings
 
 _NEWS_SHARE = 20
 _VOTES_LEFT = "no resource that has not voted yet may take a further copy now"
+_MOST_PAIRS = 250_000  # of jobs and resources in one plan
+_PAIRS_OF_AN_END = 1000  # of them, that one end among many resources is worth planning for: about a millisecond
 _WORTH_A_PLAN_S = 0.02  # planned work that may be shared anew with an idle resource; a plan costs about a millisecond
 Similar = Callable[[Sequence[Computation], Sequence[Resource]], FloatArray]
 
@@ -28,7 +30,8 @@ class Planner:
     """Asks the policy for plans over a bounded window of jobs, so that a long queue costs no more than a short one.
 
     `stale` says that something changed which a new plan should know when it is worth its cost; `ended` counts attempts
-    since the last plan.
+    since the last plan. Where there are more resources than jobs in the window, a plan costs more than one end is
+    worth: the resource that comes free takes the waiting job that gains most by it, and a plan follows some ends later.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Planner:
         self.agenda = Agenda()
         self.stale = True
         self.ended = 0
+        self._unplanned = 0
+        self._freed: list[str] = []
         self._ledger, self._pool = ledger, pool
         self._settings, self._seed = settings, seed
         self._least_priority, self._urgent = 0, False
@@ -56,8 +61,9 @@ class Planner:
 
     def arrived(self, job: Job) -> None:
         """Note a new job: a plan is due if the window has room for it or it comes before others."""
-        if len(self.agenda.window) < self._settings.window_jobs:
+        if len(self.agenda.window) < self._most:
             self.stale = True
+            self._unplanned += 1
         elif job.priority > self._least_priority:
             self._urgent = True
 
@@ -74,6 +80,7 @@ class Planner:
             self.agenda.forget(entry.job.id)
             self._ledger.wait(entry)
         self.stale = True
+        self._unplanned += 1
 
     def reconsider(self, entry: Entry) -> None:
         """Drop what is planned for a waiting job: it may not go there any more."""
@@ -81,6 +88,7 @@ class Planner:
             self.agenda.forget(entry.job.id)
             self._ledger.wait(entry)
             self.stale = True
+            self._unplanned += 1
 
     def placed(self, entry: Entry) -> None:
         """Note that an attempt of a job starts: once all its copies do, or no more were placed, others are planned."""
@@ -93,6 +101,31 @@ class Planner:
         """Plan no further attempt of a job."""
         self.agenda.forget(entry.job.id)
         self._ledger.leave_line(entry)
+
+    def freed(self, resource_id: str) -> None:
+        """Note that an attempt ended on a resource."""
+        self.ended += 1
+        self._freed.append(resource_id)
+
+    def refill(self, at_s: float) -> None:
+        """Give each resource that came free and has nothing planned the planned job that gains most by going there."""
+        freed, self._freed = self._freed, []
+        if not self._is_wide:
+            return
+        for resource_id in freed:
+            lane = self._pool.lanes.get(resource_id)
+            if lane is not None and not lane.running and self._pool.has_room(lane):
+                self.agenda.draw(resource_id, at_s)
+
+    @property
+    def _is_wide(self) -> bool:
+        return len(self._pool.offered) > self._settings.wide_resources and not self._pool.own_clocks
+
+    @property
+    def _most(self) -> int:
+        """Return how many jobs a plan is made for: what waits behind them does not keep any resource idle."""
+        count, most = len(self._pool.offered), self._settings.window_jobs
+        return max(most, min(count, _MOST_PAIRS // count)) if self._is_wide else most
 
     def note(self, run: Run) -> None:
         """Keep a run for the next time of learning."""
@@ -118,17 +151,26 @@ class Planner:
 
     def is_due(self) -> bool:
         """Say whether a new plan could change something worth its cost."""
-        window, most = len(self.agenda.window), self._settings.window_jobs
+        window, most = len(self.agenda.window), self._most
         if not window and not len(self._ledger) and not self.agenda.parked:
             return False
         if self._urgent or (len(self._ledger) and window < max(1, most // 4)):
             return True
+        if self._is_wide:
+            return self._is_due_among_many(window)
         news = self.ended >= max(8, window // 8)
         if self.stale and (window < most or news):
             return True
         if not news and not (self.ended and self.agenda.work_s() >= _WORTH_A_PLAN_S):
             return False
-        return any(not lane.running and self._pool.has_room(lane) for lane in self._pool.lanes.values())
+        return self._pool.has_idle()
+
+    def _is_due_among_many(self, window: int) -> bool:
+        """Say the same where a plan costs as much as many ends and arrivals: enough of either, or idle resources."""
+        if self._unplanned and (self._unplanned >= window // 8 or self._pool.has_idle()):
+            return True
+        worth = self.ended * _PAIRS_OF_AN_END >= window * len(self._pool.offered)
+        return worth and (self.stale or self._pool.has_idle())
 
     def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:
         """Renew the agenda; yield each job that waits because it cannot be placed, with the reason."""
@@ -137,7 +179,7 @@ class Planner:
             self._pool.reset_clocks()
         self._fill_window()
         entries = list(self.agenda.window.values())
-        self.stale, self._urgent, self.ended = False, False, 0
+        self.stale, self._urgent, self.ended, self._unplanned, self._freed = False, False, 0, 0, []
         if not self._pool.offered:
             reason = self._why_none()
             yield from ((entry, reason) for entry in entries)
@@ -176,7 +218,7 @@ class Planner:
         return Outlook.of(problem)
 
     def _fill_window(self) -> None:
-        window, most = self.agenda.window, self._settings.window_jobs
+        window, most = self.agenda.window, self._most
         first = self._ledger.first_priority()
         if first is not None and len(window) >= most and first > min(e.job.priority for e in window.values()):
             for entry in self.agenda.clear():

@@ -1,5 +1,6 @@
 """The controller's picture of the resources: which are up, what runs on each, and when each is free again."""
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +43,12 @@ class Lane:
     started: int = 0
     lost: int = 0
     ended: int = 0
+    number: int = 0
+
+    @property
+    def may_take(self) -> bool:
+        """Say whether one more attempt may be handed over, as far as the lane itself goes."""
+        return not self.closed and self.used < self.resource.slots + self.ahead
 
     def free_in_s(self, at_s: float) -> float:
         """Return the predicted seconds until a slot is free: 0 when one is.
@@ -84,7 +91,8 @@ class Pool:
         self.states: dict[str, ResourceState] = {}
         self._cores = cores
         self._busy: dict[str, int] = {}
-        self._started = 0
+        self._started = self._arrived = 0
+        self._roomy: dict[str, Lane] = {}
         self._resources: tuple[Resource, ...] | None = None
         self._offered: list[Lane] | None = None
 
@@ -93,11 +101,13 @@ class Pool:
         self.known[resource.id] = resource
         lane = self.lanes.get(resource.id)
         if lane is None:
-            self.lanes[resource.id] = Lane(resource)
+            self._arrived += 1
+            lane = self.lanes[resource.id] = Lane(resource, number=self._arrived)
         else:
             self._count(lane, -1)
             lane.resource = resource
             self._count(lane, +1)
+        self._look_at(lane)
         self._resources = self._offered = None
 
     def down(self, resource_id: str) -> None:
@@ -105,12 +115,22 @@ class Pool:
         lane = self.lanes.pop(resource_id, None)
         if lane is not None:
             self._count(lane, -1)
+            self._roomy.pop(resource_id, None)
         self._resources = self._offered = None
 
     def close(self, resource_id: str, reason: str) -> None:
         """Let nothing new start on a resource that is up, for a reason; "" opens it again."""
-        self.lanes[resource_id].closed = reason
+        lane = self.lanes[resource_id]
+        lane.closed = reason
+        self._look_at(lane)
         self._offered = None
+
+    def _look_at(self, lane: Lane) -> None:
+        """Keep in mind whether a lane may take more: looking through all of a thousand lanes takes long."""
+        if lane.may_take:
+            self._roomy[lane.resource.id] = lane
+        else:
+            self._roomy.pop(lane.resource.id, None)
 
     def _count(self, lane: Lane, sign: int) -> None:
         """Add what is in a lane's slots to what is busy in its domain, or take it away."""
@@ -141,6 +161,20 @@ class Pool:
         cores = self._cores.get(resource.domain)
         return cores is None or self._busy.get(resource.domain, 0) + units <= max(cores, units)
 
+    def has_idle(self) -> bool:
+        """Say whether something may start on a lane on which nothing runs."""
+        return any(not lane.running and self.has_room(lane) for lane in self._roomy.values())
+
+    def with_room(self, wanted: Mapping[str, Sized] | None = None) -> list[Lane]:
+        """Return the lanes on which one more attempt may start, those first whose turn it is.
+
+        Only those for which something is `wanted`, if that is given.
+        """
+        roomy = self._roomy if wanted is None else [name for name in self._roomy if wanted.get(name)]
+        lanes = [lane for name in roomy if self.has_room(lane := self._roomy[name])]
+        lanes.sort(key=lambda lane: (self.turn(lane), lane.number))
+        return lanes
+
     def free_cores(self) -> dict[str, int]:
         """Return how many more attempts each domain with a limit has cores for, one at least."""
         return {domain: max(1, cores - self._busy.get(domain, 0)) for domain, cores in self._cores.items()}
@@ -157,6 +191,7 @@ class Pool:
         lane.ahead = lane.resource.slots * _ahead(predicted_s)
         self._started += 1
         lane.started = self._started
+        self._look_at(lane)
 
     def _take(self, lane: Lane, units: int) -> None:
         """Take so many slots of a lane, or give them back; those beyond its slots keep no core busy."""
@@ -186,6 +221,7 @@ class Pool:
             lane.clock_s += runtime_s / lane.resource.slots
             lane.ended += 1
             lane.lost += lost
+            self._look_at(lane)
 
     def reset_clocks(self) -> None:
         """Set all lanes' own clocks to the same time: nothing runs."""

@@ -15,6 +15,9 @@ class ControllerSettings:
     """
 
     window_jobs: int = 64
+    """that a plan is made for; as many as there are resources where these are many"""
+    wide_resources: int = 64
+    """with more resources than this an end is answered by itself, and a plan is made when many have ended"""
     distinct_losses: int = 3
     most_losses: int = 6
     learn_every_s: float = 0.2

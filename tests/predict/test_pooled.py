@@ -37,6 +37,31 @@ def test_the_posterior_is_that_of_the_joint_gaussian():
     np.testing.assert_allclose(sd**2, np.maximum(np.diagonal(cov - gain @ cov), 1e-6) + noise, rtol=1e-6)
 
 
+@pytest.mark.parametrize("extra", [0, 3])
+def test_one_size_on_all_resources_is_answered_as_point_by_point(extra):
+    history, _ = kernels_of(world(0, kernels=2))
+    name = max(history.kernels, key=lambda each: len(history.kernels[each].cells))
+    runs, resources = history.kernels[name], np.arange(5 + extra)
+    posterior = Posterior(prior=flat_prior(5 + extra), cells=runs.arrays)
+    rows = posterior.over(resources)
+    for bucket in (*runs.buckets, bucket_of({"size": 3e7})):
+        for item in (*runs.items, None):
+            points = runs.points(bucket, item, resources)
+            mean, sd, before = rows.at(points)
+            np.testing.assert_allclose((mean, sd), posterior.at(points), rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(before, np.sqrt(posterior.prior.variance(points) + posterior.noise))
+
+
+def test_resources_on_which_a_kernel_never_ran_are_answered_alike():
+    _, kernels = kernels_of(world(0, kernels=2))
+    cells = kernels[0]
+    posterior = Posterior(prior=flat_prior(9), cells=cells)
+    only = np.array([7, 8])
+    first = {each: getattr(cells.at, each)[:1].repeat(2, axis=0) for each in ("size", "bucket", "item")}
+    points = replace(cells.at, **first, resource=only)
+    np.testing.assert_allclose(posterior.over(only).at(points)[:2], posterior.at(points), rtol=1e-9)
+
+
 def test_what_is_left_out_is_predicted_as_without_it():
     _, kernels = kernels_of(world(1, kernels=2))
     cells, prior = kernels[0], flat_prior(5)

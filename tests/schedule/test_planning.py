@@ -98,6 +98,49 @@ def test_an_idle_resource_asks_for_a_new_plan_once_there_is_news():
     assert len(policy.problems) > plans
 
 
+def wide_desk(resources: int) -> tuple[Desk, CountingPolicy]:
+    """Return a desk with more resources than are planned for at every end."""
+    desk, policy = counting_desk(window_jobs=2, wide_resources=2, learn_every_s=1e9)
+    desk.up(*(f"r{i}" for i in range(resources)))
+    return desk, policy
+
+
+def test_a_plan_over_many_resources_is_made_for_as_many_jobs():
+    desk, policy = wide_desk(40)
+    assert len(starts(desk.submit(*(f"j{i:02d}" for i in range(100))))) == 40
+    assert max(len(problem.jobs) for problem in policy.problems) == 40
+
+
+def test_among_many_resources_one_that_comes_free_takes_a_job_planned_elsewhere_without_a_new_plan():
+    desk, policy = wide_desk(40)
+    running = {start.attempt.placement.resource_id: start for start in starts(desk.submit(*map(str, range(80))))}
+    desk.tell()
+    plans = len(policy.problems)
+    desk.controller._planner.agenda.queues.pop("r5")  # what was planned there is, say, cancelled
+    assert [place for _, place in where(desk.after(0.5).done(running["r5"]))] == ["r5"]
+    assert len(policy.problems) == plans
+
+
+def test_among_many_resources_some_ends_later_there_is_a_new_plan():
+    desk, policy = wide_desk(40)
+    running = starts(desk.submit(*(f"j{i:02d}" for i in range(100))))
+    plans = len(policy.problems)
+    assert len(run_dry(desk, running)) == 100
+    assert plans + 2 <= len(policy.problems) < plans + 50
+
+
+def test_among_many_resources_a_job_that_comes_is_planned_once_one_is_idle_or_enough_came():
+    desk, policy = wide_desk(40)
+    desk.submit(*(f"j{i:02d}" for i in range(30)))
+    assert len(starts(desk.submit("takes an idle one"))) == 1
+    desk.submit(*(f"k{i:02d}" for i in range(25)))
+    plans = len(policy.problems)
+    desk.submit("waits with others")
+    assert len(policy.problems) == plans
+    desk.submit("and another")
+    assert len(policy.problems) == plans + 1
+
+
 def test_jobs_that_nobody_can_take_do_not_hold_up_those_behind_them():
     desk = Desk(window_jobs=4)
     desk.up("r0")

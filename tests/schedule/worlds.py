@@ -27,6 +27,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 7), st.integers(0,
 def new_controller(window_jobs: int) -> Controller:
     settings = ControllerSettings(
         window_jobs=window_jobs,
+        wide_resources=2 if window_jobs == 5 else 64,
         cores={"here": CORES},
         learn_every_s=2.0,
         spot_check_share=0.3,
