@@ -1,4 +1,4 @@
-"""Prints R1, R2, R3 and the faults of Ray nodes (A6, A7, A8) in the one form."""
+"""Prints R1 to R4 and the faults of Ray nodes (A6, A7, A8) in the one form."""
 
 import sys
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.faults import a06_raylet_killed, a07_raylet_frozen, a08_control_store_killed
 from benchmarks.faults.__main__ import rows_of
 from benchmarks.faults.outcome import Tier
-from benchmarks.ray import crowd, rate, unlike
+from benchmarks.ray import coldstart, crowd, rate, unlike
 from benchmarks.report import Row, main
 
 FAULTS = (a06_raylet_killed, a07_raylet_frozen, a08_control_store_killed)
@@ -16,7 +16,7 @@ FAULTS = (a06_raylet_killed, a07_raylet_frozen, a08_control_store_killed)
 
 def measure(quick: bool) -> list[Row]:
     """Return every row; the simulated crowd comes first, while this process is small."""
-    return [*crowd.rows(quick), *rate.rows(quick), *unlike.rows(quick), *fault_rows(quick)]
+    return [*crowd.rows(quick), *rate.rows(quick), *unlike.rows(quick), *coldstart.rows(quick), *fault_rows(quick)]
 
 
 def fault_rows(quick: bool) -> list[Row]:

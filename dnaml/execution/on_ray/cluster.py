@@ -19,6 +19,7 @@ from dnaml.execution.on_ray import gateway, wire
 from dnaml.execution.on_ray.settings import RaySettings
 
 _GRACE_S = 8.0
+_UNMOVED = "it let nobody in (is its RAY_AUTH_MODE or RAY_AUTH_TOKEN another, or its version of Ray?)"
 
 
 class Cluster:
@@ -42,6 +43,7 @@ class Cluster:
         try:
             self._await_joined()
         except BaseException:
+            self.kill()  # it may wait for an answer that never comes
             self.close()
             raise
 
@@ -80,7 +82,7 @@ class Cluster:
             for message in messages:
                 if isinstance(message, gateway.Loaded):
                     patience_s = self.settings.start_within_s if self._is_local else self.settings.connect_within_s
-                    until_s, what = time.monotonic() + patience_s, "it does not answer"
+                    until_s, what = time.monotonic() + patience_s, _UNMOVED
                 elif isinstance(message, gateway.Joined):
                     self.attach(message)
                     return
