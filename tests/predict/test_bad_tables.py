@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import dnaml
 from dnaml.core.errors import InputError
+from dnaml.predict.paired import latent, stacked
 
 RESOURCES, COMPUTATIONS = 5, 6
 COLUMNS = ["runtime_s_p10", "runtime_s", "runtime_s_p90"]
@@ -67,8 +68,18 @@ def check_all(model, pairs=ASKED):
     assert (np.diff(quantiles, axis=1) >= 0).all()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def brief():
+    """Train nets for a few steps and start latent models once: asked is that answers can be, not how good they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latent, "STARTS", 1)
+        patch.setattr(stacked, "FEWEST_STEPS", 16)
+        patch.setattr(stacked, "MOST_STEPS", 16)
+        yield
+
+
 @pytest.fixture(scope="module")
-def fitted():
+def fitted(brief):
     return fit(GOOD)
 
 
