@@ -21,7 +21,7 @@ MOST_RESOURCES = 600
 MOST_COMPUTATIONS = 150
 CELLS = 24  # a side of the grid by which a large pool is thinned out
 REACH = 0.85  # of the way to the outermost resource, for the longest arrow
-TOLD = 3  # largest slots that are told of each
+TOLD, NAMED = 3, 2  # largest slots that are told of each spot, and that name an axis
 _TOLD_LEAST = 0.01
 
 
@@ -147,5 +147,5 @@ def _largest(row: FloatArray) -> dict[str, float]:
 def _heaviest(flat: Flat, axis: int) -> list[str]:
     """Return the names of the slots that weigh most in a direction, with the sign of their weight."""
     weights = flat.axes[axis]
-    order = np.argsort(-np.abs(weights))[:TOLD]
+    order = np.argsort(-np.abs(weights))[:NAMED]
     return [f"{'+' if weights[k] > 0 else '−'} {SLOTS[flat.slots[k]]}" for k in order if abs(weights[k]) > _TOLD_LEAST]

@@ -51,7 +51,7 @@ def spent(spending: SpendingNow) -> Option:
             {"value": [when, usd], "name": f"{amounts.usd(usd)} so far"} for when, usd in zip(at_ms, sums, strict=True)
         ],
     }
-    money = {":formatter": "(value) => '$' + +value.toPrecision(3)"}
+    money = {":formatter": "(value) => '$' + value.toLocaleString('en', {maximumSignificantDigits: 3})"}
     each, whole = (axis("value", name) for name in (f"per {amounts.seconds(spending.width_s)}", "sum"))
     each["axisLabel"] |= money
     whole["axisLabel"] |= money

@@ -147,7 +147,7 @@ def _empty(plane: DnaPlane) -> None:
 
 
 def _axis(plane: DnaPlane, at: int) -> Option:
-    names = ", ".join(name.replace("_", " ") for name in plane.axes[at]) or "nothing differs"
+    names = ", ".join(name.replace("_", " ") for name in plane.axes[at]) or "nothing more differs"
     told = f"{names} ({100 * plane.explained_share[at]:.0f} %)"
     return axis("value", told, scale=True) | {"axisLabel": {"show": False}, "axisTick": {"show": False}}
 

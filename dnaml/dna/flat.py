@@ -13,13 +13,15 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 LEAST_SPREAD = 1e-9
 LEAST_KNOWN = 0.5  # of the vectors
+LEAST_SHARE = 1e-6  # of the first direction's spread: less is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Flat:
     """Two directions. Shapes: slots [S] their numbers, middle and spread [S], axes [2, S], explained_share [2].
 
-    The sign of each direction is fixed: its largest weight is positive. Vectors that do not differ give S = 0.
+    The sign of each direction is fixed: its largest weight is positive. Vectors that do not differ give S = 0, those
+    that differ in one direction alone a second one of zeros.
     """
 
     slots: npt.NDArray[np.int64]
@@ -42,10 +44,10 @@ class Flat:
         axes, shares = np.zeros((2, len(slots))), np.zeros(2)
         if scaled.size:
             _, sizes, found = np.linalg.svd(scaled, full_matrices=False)
-            found = found[:2]
+            found = found[:2][sizes[:2] > LEAST_SHARE * sizes[0]]
             largest = np.abs(found).argmax(axis=1)
             axes[: len(found)] = found * np.sign(found[np.arange(len(found)), largest])[:, None]
-            shares[: len(found)] = sizes[:2] ** 2 / (sizes**2).sum()
+            shares[: len(found)] = sizes[: len(found)] ** 2 / (sizes**2).sum()
         return cls(slots=slots, middle=middle[slots], spread=spread[slots], axes=axes, explained_share=shares)
 
     def places(self, vectors: FloatArray) -> FloatArray:

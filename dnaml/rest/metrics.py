@@ -1,5 +1,6 @@
 """GET /metrics: Prometheus text with base units; counted from what the engine tells, gauges read when asked."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from platform import python_version
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from dnaml.answers.judged import judged
 from dnaml.answers.rows import job_row
 from dnaml.core.protocols import Run
 from dnaml.engine import HEALTH
@@ -62,11 +64,12 @@ class Metrics(LiveListener):
     def ran(self, job_id: str, run: Run) -> None:
         """Count an ended attempt against its prediction."""
         decision = self._service.live.decision(job_id)
-        if decision is None or run.censored or run.failed or run.resource.id not in decision.resource_ids:
+        if decision is None or run.censored or run.failed:
             return
-        at = decision.resource_ids.index(run.resource.id)
-        self._error.observe(run.runtime_s / max(decision.runtime_p50_s[at], 1e-9))
-        self._inside.append(decision.runtime_p10_s[at] <= run.runtime_s <= decision.runtime_p90_s[at])
+        found = judged(decision, run.computation.kernel, run.resource.id, run.runtime_s, run.at_s)
+        if found is not None:
+            self._error.observe(math.exp(found.log_ratio))
+            self._inside.append(found.inside)
 
     def ended(self, view: JobView) -> None:
         """Count a job that has ended."""

@@ -49,3 +49,10 @@ def test_the_axes_explain_most_first_and_their_largest_weight_is_positive():
     assert flat.explained_share[0] > flat.explained_share[1] > 0
     assert flat.explained_share.sum() == pytest.approx(1.0, abs=0.05)
     assert (flat.axes[np.arange(2), np.abs(flat.axes).argmax(axis=1)] > 0).all()
+
+
+def test_vectors_that_differ_in_one_direction_alone_lie_on_a_line():
+    flat = Flat.of(np.array([[0.0, 1.0, 5.0], [2.0, 4.0, 5.0]]))
+    np.testing.assert_array_equal(flat.axes[1], 0)
+    np.testing.assert_allclose(flat.explained_share, [1.0, 0.0])
+    np.testing.assert_array_equal(flat.places(np.array([[0.0, 1.0, 5.0], [2.0, 4.0, 5.0]]))[:, 1], 0)
