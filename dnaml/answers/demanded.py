@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from dnaml.answers.timeline import Timeline
+from dnaml.answers.timeline import Bin, Timeline
 
 FloatArray = npt.NDArray[np.float64]
 OTHERS = "(others)"
@@ -75,37 +75,57 @@ class Demanded:
         """Take in that a job is over: it will ask for no more."""
         self._time.add(submitted_at_s, (tenant, self._family(tenant, kernel), _What.ENDED))
 
+    def taken(self, at_s: float) -> "Taken":
+        """Return a copy of all up to a moment, from which `DemandNow` is worked out; half a millisecond."""
+        usual_s = {owner: dict(families) for owner, families in self._families.items()}
+        return Taken(at_s=at_s, width_s=self._time.width_s, bins=self._time.bins(at_s), usual_s=usual_s)
+
     def now(self, at_s: float, tenant: str | None = None) -> DemandNow:
         """Return the demand up to a moment of one tenant, or of all together as one family."""
-        bins = self._time.bins(at_s)
-        seconds: dict[str, FloatArray] = {}
-        jobs: dict[str, FloatArray] = {}
-        for place, one in enumerate(bins):
-            for (owner, family, what), amount in one.amounts.items():
-                if tenant is not None and owner != tenant:
-                    continue
-                name = "all" if tenant is None else family
-                work = seconds.setdefault(name, np.zeros(len(bins)))
-                count = jobs.setdefault(name, np.zeros(len(bins)))
-                usual_s = self._families[owner][family]
-                if what is _What.SECONDS:
-                    work[place] += amount
-                else:
-                    work[place] += usual_s * (amount if what is _What.SUBMITTED else -amount)
-                    count[place] += amount if what is _What.SUBMITTED else 0.0
-        order = sorted(seconds, key=lambda name: (-float(seconds[name].sum()), name))
-        return DemandNow(
-            first_s=bins[0].at_s if bins else at_s,
-            width_s=self._time.width_s,
-            seconds={name: np.maximum(seconds[name], 0.0) for name in order},
-            jobs={name: jobs[name] for name in order},
-        )
+        return self.taken(at_s).now(tenant)
 
     def _family(self, tenant: str, kernel: str) -> str:
         known = self._families.setdefault(tenant, {})
         family = kernel if kernel in known or len(known) < MOST_FAMILIES else OTHERS
         known.setdefault(family, 0.0)
         return family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The demand of every tenant at a moment, and the usual seconds of each tenant's families."""
+
+    at_s: float
+    width_s: float
+    bins: Sequence[Bin[tuple[str, str, _What]]]
+    usual_s: Mapping[str, Mapping[str, float]]
+
+    def now(self, tenant: str | None) -> DemandNow:
+        """Return the demand of one tenant, or of all together as one family."""
+        count = len(self.bins)
+        seconds: dict[str, FloatArray] = {}
+        jobs: dict[str, FloatArray] = {}
+        for place, one in enumerate(self.bins):
+            for (owner, family, what), amount in one.amounts.items():
+                if tenant is not None and owner != tenant:
+                    continue
+                name = "all" if tenant is None else family
+                if name not in seconds:
+                    seconds[name], jobs[name] = np.zeros(count), np.zeros(count)
+                if what is _What.SECONDS:
+                    seconds[name][place] += amount
+                elif what is _What.SUBMITTED:
+                    seconds[name][place] += self.usual_s[owner][family] * amount
+                    jobs[name][place] += amount
+                else:
+                    seconds[name][place] -= self.usual_s[owner][family] * amount
+        order = sorted(seconds, key=lambda name: (-float(seconds[name].sum()), name))
+        return DemandNow(
+            first_s=self.bins[0].at_s if self.bins else self.at_s,
+            width_s=self.width_s,
+            seconds={name: np.maximum(seconds[name], 0.0) for name in order},
+            jobs={name: jobs[name] for name in order},
+        )
 
 
 def largest(now: DemandNow, most: int) -> Mapping[str, FloatArray]:

@@ -5,7 +5,7 @@ What takes longer than some milliseconds is worked out when it is asked for and 
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from dnaml.answers.demanded import OTHERS, largest
@@ -22,6 +22,7 @@ T = TypeVar("T")
 MOST_FORECAST = 4  # families that get a forecast of their own
 MOST_WATCHED = 500
 LEAST_S = 5.0  # between two maps, however much happens
+SUMS_S = 1.0  # between two looks at the sums of one tenant, however many look
 _RECENT = 5_000  # computations looked through
 
 
@@ -31,11 +32,11 @@ class Kept(Generic[T]):
     def __init__(self, least_s: float = 0.0) -> None:
         self._lock = threading.Lock()
         self._least_s = least_s
-        self._key: Hashable = None
+        self._key: object = None
         self._value: T | None = None
         self._until_s = 0.0
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    def get(self, key: object, make: Callable[[], T]) -> T:
         """Return the value of a key, made again where it is not the one that is kept."""
         with self._lock:
             now_s = time.monotonic()
@@ -53,13 +54,15 @@ class Insight:
         self._plane: Kept[DnaPlane] = Kept(LEAST_S)
         self._expected: Kept[dict[str, Expected]] = Kept()
         self._registry: Kept[RegistryNow] = Kept()
+        self._trust: Kept[TrustNow] = Kept(SUMS_S)
+        self._spending: Kept[SpendingNow] = Kept(SUMS_S)
 
     # -- calibration and drift ---------------------------------------------------------------------------------------
 
     def trust(self) -> TrustNow:
         """Return how predictions met the clock."""
         live, now_s = self._service.live, self._service.engine.now_s()
-        return live.observed.trust(live.history, self._tenant, now_s)
+        return self._trust.get(live.hub.last, lambda: live.observed.trust(live.history, self._tenant, now_s))
 
     def drift(self) -> DriftNow:
         """Return what is watched for drift, and what is degraded; computations of one's own alone."""
@@ -96,7 +99,8 @@ class Insight:
 
     def spending(self) -> SpendingNow:
         """Return what one's work has cost."""
-        return self._service.live.observed.spending(self._tenant)
+        live = self._service.live
+        return self._spending.get(live.hub.last, lambda: live.observed.spending(self._tenant))
 
     def demand(self) -> DemandShown:
         """Return what one's jobs ask for, what is expected of them, and what scaling does or would do for all."""
@@ -133,7 +137,7 @@ class Insight:
         def drawn() -> DnaPlane:
             return dna_plane(resources, computations[-_RECENT:], used, all_computations=len(computations))
 
-        return self._plane.get((id(resources), len(computations), used), drawn)
+        return self._plane.get((resources, len(computations), used), drawn)
 
     def registry(self) -> RegistryNow:
         """Return the registered models, the last training, and what the scheduler predicts with."""

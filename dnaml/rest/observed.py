@@ -1,7 +1,8 @@
 """What the service adds up as its engine works, by tenant and in bounded memory: trust, spending, demand.
 
-The engine's thread (and the replay before it) tells, requests ask; one lock is held for microseconds. Decisions are not
-in the journal: those from before the service's start are read from their log when somebody first asks.
+The engine's thread (and the replay before it) tells, requests ask: one lock is held for microseconds by those who tell,
+for some milliseconds by those who ask. Decisions are not in the journal: those from before the service's start are read
+from their log when somebody first asks.
 """
 
 import threading
@@ -103,7 +104,8 @@ class Observed:
     def demand(self, at_s: float, tenant: str | None) -> DemandNow:
         """Return the demand of a tenant by family, or of all together."""
         with self._lock:
-            return self._demanded.now(at_s, tenant)
+            taken = self._demanded.taken(at_s)
+        return taken.now(tenant)
 
     def waiting(self, at_s: float) -> tuple[int, float]:
         """Return how many jobs wait for their first start, and for how long the first of them has."""
