@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.prediction import LEVELS
 from dnaml.core.types import Computation, ComputationDNA, Objective, Resource, ResourceDNA
+from dnaml.datasets.screening import sound_rows
 from dnaml.datasets.table import IDS, RunTable, feature_columns, load_runs, resource_features
 from dnaml.dna.geometry import Weights
 from dnaml.predict import baselines, bilinear, calibration, design, experts, hazard, history, placing, pooled, trees
@@ -347,12 +348,7 @@ def _updated(state: _State, table: RunTable) -> _State:
 
 def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
     """Return the rows that tell a runtime, in an order of their own, and the count of the others by reason."""
-    reasons = dict(table.reasons())
-    frame = table.frame
-    for name in ("failed", "censored"):
-        if len(frame) and frame[name].any():
-            reasons[name] = int(frame[name].sum())
-            frame = frame[~frame[name]]
+    frame, reasons = sound_rows(table)
     return _sorted(frame), reasons
 
 

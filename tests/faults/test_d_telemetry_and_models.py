@@ -5,6 +5,8 @@ import pytest
 from benchmarks.faults import (
     b09_damaged_model,
     d01_bad_telemetry,
+    d02_wrong_units,
+    d03_lost_sensors,
     d05_slower_resource,
     d06_wrong_predictor,
     d07_slow_predictor,
@@ -13,7 +15,14 @@ from benchmarks.faults import (
 
 @pytest.mark.parametrize(
     ("fault", "runs"),
-    [(b09_damaged_model, 8), (d01_bad_telemetry, 1500), (d05_slower_resource, 2), (d06_wrong_predictor, 10)],
+    [
+        (b09_damaged_model, 8),
+        (d01_bad_telemetry, 1500),
+        (d02_wrong_units, 4),
+        (d03_lost_sensors, 12),
+        (d05_slower_resource, 2),
+        (d06_wrong_predictor, 10),
+    ],
 )
 def test_the_fault_is_survived(fault, runs, tmp_path):
     outcome = fault.measure(runs, 1, tmp_path)
