@@ -196,8 +196,9 @@ class Rows:
         self._weighed = self._g @ posterior.inverse  # [R, M]
         self._explained = (self._weighed * self._g).sum(axis=-1)  # [R]
         self._moved = self._g @ posterior.weights  # [R]
-        self._own_r, self._own_m = (resources[:, None] == cells.at.resource[None, :]).nonzero()  # pairs
-        self._rows = np.unique(self._own_r)
+        ran = resources[:, None] == cells.at.resource[None, :]  # [R, M]
+        self._own_r, self._own_m = ran.nonzero()  # pairs
+        self._rows = ran.any(axis=1).nonzero()[0]
 
     def at(self, points: Points) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean, sd and prior sd [R] of ln T at points of one size, bucket and computation."""
@@ -307,6 +308,11 @@ def _widened(prior: Prior, cells: Cells) -> Prior:
     """Scale the intervals so that 80 % of left-out cells fall inside; twenty imaginary good ones steady it."""
     error, variance = Posterior(prior=prior, cells=cells).left_out()
     scaled = np.abs(error / np.sqrt(variance))[cells.count > 0]
-    seen = float(np.quantile(scaled, 0.8)) / 1.2816
+    seen = _quantile(scaled, 0.8) / 1.2816
     widen = (len(scaled) * seen + 20) / (len(scaled) + 20)
     return replace(prior, widen=float(np.clip(widen, 0.5, 3.0)))
+
+
+def _quantile(values: FloatArray, level: float) -> float:
+    """Return a quantile, linear between values; numpy's own imports all of numpy.ma, in the middle of the work."""
+    return float(np.interp(level * (len(values) - 1), np.arange(len(values)), np.sort(values)))

@@ -21,6 +21,7 @@ Float32Array = npt.NDArray[np.float32]
 NOWHERE = -1
 """the answer for a computation that fits nowhere at present"""
 _LOOKS = 2  # winners looked past one by one before all are checked at once
+_LARGEST = 1e37  # of a score: sums below it overflow nowhere on their way
 _CHUNK = 64  # computations of a batch scored together
 
 
@@ -46,6 +47,7 @@ class Picker:
     _rows: OrderedDict[str, Float32Array] = field(init=False)
     _buffer: Float32Array = field(init=False)
     _columns: Float32Array = field(init=False)
+    _largest: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Raise InputError unless there is one row of capacities for each row of DNA."""
@@ -60,6 +62,7 @@ class Picker:
         self._least = [np.inf] * len(self._room)
         self._rows = OrderedDict()
         self._columns = np.ascontiguousarray(self.dna.T)
+        self._largest = float(np.abs(self.dna).max(initial=0.0)) * self.dna.shape[1]
         self._buffer = np.empty((_CHUNK, len(self.dna)), dtype=np.float32)
 
     def pick(self, computation_id: str, demand: Float32Array, need: Sequence[float]) -> int:
@@ -90,21 +93,27 @@ class Picker:
         for first in range(0, len(demands), _CHUNK):
             wanted = np.asarray(needs[first : first + _CHUNK], dtype=np.float64)
             self._meet(wanted.min(axis=0).tolist())
-            scores = self._buffer[: len(wanted)]
-            _known(np.matmul(np.asarray(demands[first : first + _CHUNK], dtype=np.float32), self._columns, out=scores))
+            scores, some = self._buffer[: len(wanted)], np.asarray(demands[first : first + _CHUNK], dtype=np.float32)
+            np.matmul(some, self._columns, out=scores)
+            if not float(np.abs(some).max(initial=0.0)) * self._largest < _LARGEST:  # else every score is a number
+                _known(scores)
             scores += self._load
-            picks += self._settle_all(scores, wanted.tolist())
+            picks += self._settle_all(scores, wanted)
         return picks
 
-    def _settle_all(self, scores: Float32Array, needs: list[list[float]]) -> list[int]:
+    def _settle_all(self, scores: Float32Array, needs: FloatArray) -> list[int]:
         """Settle computations in order; what earlier ones have taken is looked at anew only where it could matter.
 
         Loads only rise while a batch is settled, so the best of a row stays the best unless it was taken from.
         """
         picks: list[int] = []
         before: dict[int, float] = {}  # the load at scoring of what was taken from since
-        for score, best, need in zip(scores, scores.argmin(axis=1).tolist(), needs, strict=True):
-            if best in before or not self._fits(best, need):
+        least = scores.argmin(axis=1)
+        fits = np.ones(len(least), dtype=np.bool_)
+        for room, column in zip(self._room, needs.T, strict=True):
+            fits &= room[least] >= column
+        for score, best, fit, need in zip(scores, least.tolist(), fits.tolist(), needs.tolist(), strict=True):
+            if best in before or not fit:
                 changed = list(before)
                 score[changed] += self._load[changed] - np.array(list(before.values()), dtype=np.float32)
                 best = self._winner(score, need)
