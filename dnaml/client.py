@@ -28,7 +28,7 @@ from dnaml.execution.notices import Labelled
 from dnaml.futures import Future, FutureKeeper, done_future
 from dnaml.logbook import watching
 from dnaml.scaling import Scaling, plan_of, scaled
-from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, Submits, accepted, innermost_executor
+from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, accepted, innermost_executor
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
@@ -332,10 +332,10 @@ class Submitter:
         return Submitter(self._executor, self._options.changed(**options))
 
 
-def innermost() -> Submits:
-    """Return the innermost open executor of this thread of control, or a new default one."""
+def innermost() -> Executor:
+    """Return the innermost open Executor of this thread of control, or a new default one."""
     executor = innermost_executor.get()
-    return executor if executor is not None and not executor._closed else Executor()
+    return executor if isinstance(executor, Executor) and not executor._closed else Executor()
 
 
 def usable_cores() -> int:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from dnaml.submission import Options, wants_context
+from dnaml.submission import Options, innermost_executor, wants_context
 
 if TYPE_CHECKING:
     from dnaml.futures import Future
@@ -31,10 +31,12 @@ class Repeatable(Generic[P, T]):
         return self.function(*args, **kwargs)
 
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Submit to the innermost open Executor, or to a default one."""
+        """Submit to the innermost open executor, of this machine or of a service, or to a default one."""
         from dnaml.client import innermost
 
-        future: Future[T] = innermost().submit(self, *args, **kwargs)
+        open_one = innermost_executor.get()
+        executor = open_one if open_one is not None and not open_one._closed else innermost()
+        future: Future[T] = executor.submit(self, *args, **kwargs)
         return future
 
     def options(self, **options: Any) -> Repeatable[P, T]:
