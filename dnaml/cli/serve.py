@@ -4,13 +4,16 @@ import os
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import alone, verb
 from dnaml.core.errors import InputError
+
+if TYPE_CHECKING:
+    from dnaml.scaling import Scaling
 
 app = alone()
 
@@ -80,13 +83,10 @@ def serve(
 ) -> int:
     """Serve the REST API until SIGTERM; jobs survive its end and go on with the next start."""
     from dnaml.rest.settings import ServiceSettings
-    from dnaml.scaling import read_scaling
     from dnaml.telemetry.declared import read_resources
 
     if (tls_cert is None) != (tls_key is None):
         raise InputError("--tls-cert, --tls-key: both or none must be given")
-    if dry_run and scale is None:
-        raise InputError("--dry-run: says what scaling would do, and needs --scale")
     settings = ServiceSettings(
         state=screen.state,
         host=host,
@@ -104,14 +104,11 @@ def serve(
         ray_address=ray_address,
         journal_url=journal,
         standby=standby,
-        scaling=read_scaling(scale, dry_run=dry_run) if scale is not None else None,
+        scaling=_scaling(scale, dry_run=dry_run),
     )
     tls = (str(tls_cert), str(tls_key)) if tls_cert is not None else None
     _check_exposure(settings.on_loopback, settings.needs_token, settings.tokens, tls=tls is not None, insecure=insecure)
-    if not settings.root.is_dir():
-        raise InputError(f"--root: no such folder {settings.root}")
-    os.chdir(settings.root)
-    sys.path.insert(0, str(settings.root))
+    _enter(settings.root)
     if autolog:
         from dnaml.logbook import autolog as track
 
@@ -120,6 +117,22 @@ def serve(
 
     run_service(settings, tls=tls, say=screen.note, told=screen.line if screen.as_json else None)
     return 0
+
+
+def _enter(root: Path) -> None:
+    """Go to the folder below which clients' paths stay, and from which their functions are imported."""
+    if not root.is_dir():
+        raise InputError(f"--root: no such folder {root}")
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+
+
+def _scaling(path: Path | None, *, dry_run: bool) -> "Scaling | None":
+    from dnaml.scaling import read_scaling
+
+    if path is None and dry_run:
+        raise InputError("--dry-run: says what scaling would do, and needs --scale")
+    return None if path is None else read_scaling(path, dry_run=dry_run)
 
 
 def _check_exposure(on_loopback: bool, needs_token: bool, tokens: Path, *, tls: bool, insecure: bool) -> None:
