@@ -104,8 +104,8 @@ def dna_plane(
 def chosen(places: FloatArray, used: npt.NDArray[np.bool_], told: npt.NDArray[np.bool_]) -> list[int]:
     """Return which resources [N] are drawn, by number: all up to MOST_RESOURCES.
 
-    Of more: those that ran work of whoever looks, then the first in each of CELLS x CELLS cells of the map, then the
-    first of all.
+    Of more: those that ran work of whoever looks, then the first in each of CELLS x CELLS cells of the map, then
+    as many of the others as there is room for, evenly taken.
     """
     numbers = np.flatnonzero(told)
     if len(numbers) <= MOST_RESOURCES:
@@ -116,8 +116,10 @@ def chosen(places: FloatArray, used: npt.NDArray[np.bool_], told: npt.NDArray[np
     rank = np.full(len(numbers), 2)
     rank[first] = 1
     rank[used[numbers]] = 0
-    order = np.argsort(rank, kind="stable")[:MOST_RESOURCES]
-    return sorted(map(int, numbers[order]))
+    before = np.argsort(rank, kind="stable")[: min(MOST_RESOURCES, int((rank < 2).sum()))]
+    others = np.flatnonzero(rank == 2)
+    evenly = others[np.linspace(0, max(len(others) - 1, 0), MOST_RESOURCES - len(before)).astype(np.int64)]
+    return sorted(map(int, numbers[np.concatenate([before, evenly])]))
 
 
 def newest_of_each(computations: Sequence[Computation], most: int) -> list[Computation]:

@@ -86,7 +86,7 @@ def rule(plane: DnaPlane) -> str:
     if len(plane.resources) + len(plane.unknown) < plane.all_resources:
         told.append(
             f"{len(plane.resources):,} are drawn: those that ran your work, then one for each cell of a "
-            f"{CELLS} x {CELLS} grid, then the first of all, up to {MOST_RESOURCES}."
+            f"{CELLS} x {CELLS} grid, then others evenly taken, up to {MOST_RESOURCES}."
         )
     if len(plane.computations) < plane.all_computations:
         told.append(
