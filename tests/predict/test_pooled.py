@@ -1,5 +1,7 @@
 """The pooled Gaussian model against its textbook form."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from dnaml.predict.bound import TRAITS, traits
 from dnaml.predict.history import History, bucket_of
-from dnaml.predict.pooled import Posterior, Prior, learn, noise_variance, stacked
+from dnaml.predict.pooled import Posterior, Prior, _quantile, learn, noise_variance, stacked
 from tests.predict.worlds import world
 
 
@@ -133,3 +135,23 @@ def test_a_size_never_run_follows_the_slope_of_the_sizes_that_ran():
     points = history.kernels["k0"].points(bucket_of({"n": 550.0}), None, np.array([0]))
     mean, _ = Posterior(prior=flat_prior(1), cells=kernels[0]).at(points)
     assert kernels[0].mean.min() < mean[0] < kernels[0].mean.max()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+def test_a_quantile_is_what_numpy_says(count):
+    values = np.random.default_rng(count).normal(size=count)
+    for level in (0.0, 0.25, 0.8, 1.0):
+        assert _quantile(values, level) == pytest.approx(float(np.quantile(values, level)))
+
+
+def test_learning_and_predicting_import_no_masked_arrays():
+    """They take some 0.05 s to import, in the middle of the first work."""
+    script = (
+        "import sys\nfrom tests.predict.worlds import world\nfrom dnaml.predict.placing import LivePredictor\n"
+        "simulated = world(0, kernels=3)\nlearned = LivePredictor().updated(simulated.runs)\n"
+        "known = [run.computation for run in simulated.runs[:5]]\n"
+        "learned.predict(known, [run.resource for run in simulated.runs[:5]])\n"
+        "assert learned.prior is not None\nprint('numpy.ma' in sys.modules)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "False"
