@@ -1,7 +1,6 @@
 """How fast a bank of resource vectors is searched and rescored, and how much memory it takes."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +9,11 @@ import pandas as pd
 from benchmarks.prediction import synthetic
 from benchmarks.prediction.tasks import COMPUTATION, RESOURCE, RUNTIME
 from dnaml import RuntimePredictor
-from dnaml.core.prediction import LEVELS
 from dnaml.dna.bank import SHORTLIST, Bank
 from dnaml.dna.geometry import DIRECTIONS, Weights, supply_slots
 from dnaml.dna.learned import Loading, Space, learn_space
 from dnaml.dna.supply import Supply
+from dnaml.predict.prepared import Asked, Pool
 
 Floats = npt.NDArray[np.float64]
 BALANCED = Weights(time=0.5, cost=0.5, tail=0.1)
@@ -61,16 +60,31 @@ def _packed_covariances(count: int, chance: np.random.Generator) -> npt.NDArray[
     return found
 
 
-def by_model(model: RuntimePredictor, described: pd.DataFrame, index: npt.NDArray[np.int64]) -> Floats:
-    """Return the full model's quantiles [K, Q] for the shortlist."""
-    told: Floats = model.predict_quantiles(described.iloc[index], levels=LEVELS).to_numpy()
-    return told
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A bank whose resources a model knows by their descriptions, and one computation of those it learned from."""
+
+    stock: Stocked
+    pool: Pool
+    computation: pd.DataFrame
+    asked: Asked | None
 
 
-def ranked(model: RuntimePredictor, stock: Stocked) -> int:
+def prepared(model: RuntimePredictor, stock: Stocked, computation: pd.DataFrame) -> Prepared:
+    """Return all that can be worked out before a question: resources never seen, one computation that is known."""
+    resources = stock.described.assign(**{RESOURCE: "new-" + stock.described[RESOURCE].astype(str)})
+    kept = [name for name in resources if str(name).startswith("r_")]
+    pool = Pool.of(model, resources[[RESOURCE, *kept]])
+    return Prepared(stock=stock, pool=pool, computation=computation, asked=pool.asked(computation))
+
+
+def ranked(ready: Prepared) -> int:
     """Rank every resource for one computation with exact quantiles for the best; return how many have some."""
-    rescore = partial(by_model, model, stock.described)
-    return len(stock.bank.match(stock.loadings[0], BALANCED, rescore=rescore, k=SHORTLIST).ids)
+
+    def rescore(index: npt.NDArray[np.int64]) -> Floats:
+        return ready.pool.quantiles(ready.computation, index, ready.asked)
+
+    return len(ready.stock.bank.match(ready.stock.loadings[0], BALANCED, rescore=rescore, k=SHORTLIST).ids)
 
 
 def shortlisted(stock: Stocked) -> int:

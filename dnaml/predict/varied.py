@@ -1,6 +1,6 @@
 """A fitted predictor with one of its parts changed, without a new fit: what an ablation of the model asks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -46,8 +46,8 @@ def unlearned_weights(direction: Direction) -> Direction:
 def equal_weights(direction: Direction) -> Direction:
     """Return a direction that weighs all its experts alike."""
     gate = direction.gate
-    flat: Mapping[str, object] = {name: np.zeros_like(getattr(gate, name)) for name in ("common", "bucket", "unseen")}
-    return replace(direction, gate=replace(gate, **flat, own=0.0))
+    common, bucket, unseen = (np.zeros_like(array) for array in (gate.common, gate.bucket, gate.unseen))
+    return replace(direction, gate=replace(gate, common=common, bucket=bucket, unseen=unseen, own=0.0))
 
 
 def plain_gaussian(direction: Direction) -> Direction:
