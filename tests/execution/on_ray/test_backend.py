@@ -48,7 +48,7 @@ def known(executor: dnaml.Executor) -> dict[str, dnaml.Resource]:
     return {resource.id: resource for resource in executor._engine.controller.pool.resources}
 
 
-def wait_for(condition, timeout_s: float = 30.0) -> float:
+def wait_for(condition, timeout_s: float = 120.0) -> float:
     began_s = time.monotonic()
     while not condition():
         assert time.monotonic() - began_s < timeout_s
