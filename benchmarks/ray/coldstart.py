@@ -38,7 +38,7 @@ from dnaml.schedule.scaling import PoolView, Scaler
 BAR = 0.3
 DATA = Path(os.environ.get("DNAML_DATA", "../shared/data")) / "scheduling" / "demand"
 SERIES, BINS_A_DAY, DAYS_BEFORE = "nyc_taxi_30min", 48, 10
-QUICK_BINS, SETTLING_BINS = 30, 8
+QUICK_BINS, SETTLING_BINS = 22, 6
 CALLS_A_BIN, PEAK_NODES, MOST_NODES = 4, 3.0, 5
 LEAD_BINS = 2.0
 RAY = RaySettings(probe=False, may_be_empty=True)
