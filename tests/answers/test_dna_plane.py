@@ -65,7 +65,7 @@ def test_a_large_pool_is_thinned_out_by_a_grid_and_keeps_what_one_used():
     told[:10] = False
     found = chosen(places, used, told)
     assert len(found) == len(set(found)) == MOST_RESOURCES
-    assert abs(np.mean(found) - 2_500) < 400
+    assert sum(one >= 2_500 for one in found) > MOST_RESOURCES // 4
     assert set(range(4_990, 5_000)) <= set(found)
     assert not set(range(10)) & set(found)
     outermost = int(np.abs(places[10:, 0]).argmax()) + 10
