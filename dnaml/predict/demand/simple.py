@@ -127,10 +127,11 @@ class Recurring:
         period = next((one for one in found_periods(newest) if one > self._ahead), 0)
         if period == self._period:
             return
-        self._period = period
-        self._same = seasonal(self._ahead, period) if period else None
-        for value in newest.tolist() if self._same is not None else ():
-            self._same.observe(value)
+        self._period, self._same = period, None
+        if period:
+            self._same = seasonal(self._ahead, period)
+            for value in newest.tolist():
+                self._same.observe(value)
 
 
 def smoothed(ahead: int, share: float) -> Residual:

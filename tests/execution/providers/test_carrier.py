@@ -273,3 +273,44 @@ def test_spending_counts_the_least_time_and_stops_when_told():
     assert spending.usd(99_999.0) == 2.0
     with pytest.raises(InputError, match="must not be negative"):
         Spending(-1.0)
+
+
+def test_a_machine_of_an_earlier_engine_is_taken_over_if_it_is_billed_and_answers():
+    shop = Shop()
+    shop.sold |= {"old": "small", "dead": "small"}
+    shop.dead.add("dead")
+    carrier, posted = carried([shop])
+    found = [
+        carrier.adopt(Resource(id=name, price_usd_per_h=3600.0), by, -1.0)
+        for name, by in (("old", "shop"), ("dead", "shop"), ("gone", "shop"), ("old", "other"))
+    ]
+    assert found == [True, False, False, False]
+    assert carrier.owners() == {"old": "shop"}
+    assert [event.resource.id for event in posted] == ["old"]
+    assert list(shop.sold) == ["old"]
+    assert carrier.spending.usd(9.0) >= 10.0
+
+
+def test_what_a_provider_raises_of_its_own_ends_no_thread():
+    class Broken(Shop):
+        def acquire(self, order: Order) -> Resource:
+            raise KeyError("region")
+
+    carrier, _ = carried([Broken(), Shop(name="second")], acquire())
+    assert carrier.machines == ("second/small-1",)
+    assert "shop: KeyError: 'region'" in carrier.refused
+
+
+def test_what_was_spent_before_counts_against_the_cap():
+    assert not Spending(1.0, before_usd=1.0).allows(0.1, 0.0)
+    assert Spending(1.0, before_usd=0.5).usd(0.0) == 0.5
+
+
+def test_a_dry_run_imagines_the_machines_it_would_have():
+    said, posted = [], []
+    dry = DryRun(said.append, posted.append, lambda: 4.0, Resource(id="small", labels={"a": "b"}))
+    dry.do(acquire(2))
+    dry.do(Release(resource_id=posted[0].resource.id, reason="idle"))
+    assert said[1] == "would release imagined-small-1: idle"
+    assert [type(event) for event in posted] == [ResourceUp, ResourceUp, ResourceDown]
+    assert posted[0].resource.labels == {"a": "b"}

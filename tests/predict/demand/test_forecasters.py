@@ -8,7 +8,7 @@ from dnaml.predict.demand.features import Layout
 from dnaml.predict.demand.forecaster import LEVELS, MEDIAN, Past, weighted_quantiles
 from dnaml.predict.demand.forest import FIRST, Forest
 from dnaml.predict.demand.periods import found_periods
-from dnaml.predict.demand.simple import LEAST, Recent, damped, seasonal, shifted, smoothed
+from dnaml.predict.demand.simple import LEAST, Recent, Recurring, damped, seasonal, shifted, smoothed
 
 DAY = 24
 WAVE = 10 + 8 * np.sin(np.arange(20 * DAY) * 2 * np.pi / DAY)
@@ -133,3 +133,14 @@ def test_a_forest_finds_spikes_that_nobody_announced():
 def test_equal_pasts_give_equal_forests():
     made = [after(Forest("f", 1, seed=7, relative=True, half_life=50.0), WAVE[: FIRST + 40]) for _ in range(2)]
     np.testing.assert_array_equal(made[0], made[1])
+
+
+def test_what_recurs_is_forecast_by_the_period_it_has_by_itself():
+    bursts = np.tile([0.0] * 9 + [3.0, 3.0, 0.0], 20)
+    said = [after(Recurring(3), bursts[:end]) for end in (238, 239, 240)]
+    assert [float(one[MEDIAN]) for one in said] == [bursts[(end + 2) % 12] for end in (238, 239, 240)]
+
+
+def test_where_nothing_recurs_there_is_no_such_forecast():
+    assert after(Recurring(3), np.random.default_rng(4).exponential(1.0, 300)) is None
+    assert after(Recurring(3), [1.0] * 8) is None
