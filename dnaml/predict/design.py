@@ -141,7 +141,7 @@ def numbers(frame: "pd.DataFrame", names: Sequence[str]) -> FloatArray:
 
 def encoded(frame: "pd.DataFrame", columns: Sequence[Column]) -> FloatArray:
     """Return the encoded columns [N, F], NaN where unknown."""
-    told = np.flatnonzero([column.category is None for column in columns])
+    told = [place for place, column in enumerate(columns) if column.category is None]
     values = np.full((len(frame), len(columns)), np.nan)
     values[:, told] = numbers(frame, [columns[place].name for place in told])
     logged = np.array([column.log for column in columns], dtype=np.bool_)

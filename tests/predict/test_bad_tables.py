@@ -1,6 +1,8 @@
 """Bad run tables and bad pairs: a clear error or rows set aside and counted, never an answer that cannot be."""
 
 import math
+import resource
+import time
 import warnings
 
 import numpy as np
@@ -172,6 +174,26 @@ def test_an_odd_table_still_gives_answers_that_can_be(name):
         model = fit(ODD[name])
         check_all(model)
         check_all(model.update(GOOD.iloc[:3]))
+
+
+@pytest.mark.soak
+def test_a_million_categories_are_learned_from_in_a_minute_of_one_core_and_bounded_memory():
+    count = 1_000_000
+    number = np.arange(count)
+    many = pd.DataFrame(
+        {
+            "resource_id": np.char.add("r", (number % 7).astype(str)),
+            "computation_id": np.char.add("c", (number // 7 % 30).astype(str)),
+            "runtime_s": 1.0 + number % 5,
+            "c_name": np.char.add("name ", number.astype(str)),
+            "r_serial": np.char.add("s", number.astype(str)),
+        }
+    )
+    before_kib, begin_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    model = fit(many)
+    assert time.process_time() - begin_s < 180
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 3 * 2**20
+    check_all(model, many.drop(columns="runtime_s").iloc[:5])
 
 
 IMPOSSIBLE = (math.nan, math.inf, -math.inf, 0.0, -1.0, 1e300, None, "soon")

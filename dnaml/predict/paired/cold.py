@@ -168,7 +168,8 @@ class Cold:
         """Return what one expert says; None for one that says nothing without a probe."""
         member, sources = self.direction.fitted.members[name], self.direction.fitted.sources
         if isinstance(member, Latents):
-            return _latent(member, *(side[:, places] for side in self.priors[name]), item)
+            prior, squares = self.priors[name]
+            return _latent(member, prior[:, places], squares[:, places], item)
         if isinstance(member, PreparedSimilarity):
             return _similar(member, self.offset[places], item, item_x)
         if isinstance(member, PreparedRows) and self.rows is not None:
