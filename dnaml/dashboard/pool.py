@@ -206,9 +206,7 @@ class _Drawn:
             self._table = parts.Table(COLUMNS, "Resources with state, load and price")
             self._pager = parts.Pager(PER_PAGE, self._turn)
             if found.emulated:
-                parts.caption(
-                    "Emulated resources are this machine: their times are real, the differences are switches."
-                )
+                parts.caption(EMULATED_NOTE)
         with parts.panel("Resource DNA", "What each resource supplies, axis by axis."):
             self._heat = parts.Chart("Heat map of the DNA of the resources above; their table has the same order")
             parts.caption(HEAT_NOTE)
