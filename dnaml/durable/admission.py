@@ -192,7 +192,10 @@ class Admission:
                     self._keys[name] = (event.job.id, payload.request_digest)
                 self._enter(event.job.id, stored, body)
                 yield replace(event, at_s=at_s)
-            elif is_open(event.job.id):
+                continue
+            if self._line:
+                self._line.append((event.job.id, stored))  # behind one that is not in the journal
+            if is_open(event.job.id):
                 self._where[event.job.id] = stored
 
     def close(self) -> None:

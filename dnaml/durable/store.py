@@ -26,6 +26,7 @@ from dnaml.execution.crashpoints import CrashPoint, reach
 
 _log = logging.getLogger(__name__)
 INDEX = "replay.index"
+_SOONER = 8  # a way back that was long is renewed at a start; afterwards it may be so many times as long
 
 
 class Store:
@@ -59,7 +60,7 @@ class Store:
         self._keeper = Keeper(settings.recent_jobs)
         self._index: ReplayIndex | None = None
         self._journaled: set[str] = set()
-        self._indexed = self._packed = 0
+        self._indexed = self._packed = self._replayed = 0
         self._closing = threading.Event()
         self._checker: threading.Thread | None = None
 
@@ -107,7 +108,7 @@ class Store:
                 yield self._taken(seq, event)
         for seq, event in self.journal.numbered(after):
             yield self._taken(seq, event)
-        self._indexed = self.journal.head[0]
+        self._indexed, self._replayed = self.journal.head[0], self.journal.head[0] - after
         self._packed = self.journal.packed
 
     def _taken(self, seq: int, event: Event) -> Event:
@@ -131,6 +132,8 @@ class Store:
         after = index.watermark if index is not None else (0, 0)
         found = list(self.admission.take_in(known, after, self._journaled, is_open, at_s))
         self._journaled, self._index = set(), None
+        if self._replayed >= self._settings.index_every_events // _SOONER:
+            self._write_index()  # engines that are killed young would each replay more than the one before
         return found
 
     def _check_the_rest(self) -> None:

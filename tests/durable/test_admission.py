@@ -12,6 +12,9 @@ import pytest
 from dnaml.client import default_policy, default_predictor
 from dnaml.core.errors import FencedError, RepeatedKeyError, StateFolderError, StorageUnavailable
 from dnaml.core.work import Computation, Job, Objective
+from dnaml.durable.replay_index import read_index
+from dnaml.durable.settings import StorageSettings
+from dnaml.durable.store import INDEX
 from dnaml.engine import Engine, EngineSettings, Watcher
 from dnaml.execution import messages
 
@@ -136,3 +139,24 @@ def test_jobs_that_no_event_names_are_taken_in_at_a_restart_with_and_without_an_
         assert {f"j{i}" for i in range(5)} | {f"late-{index}"} <= set(final.controller.ledger.open)
         assert all(final.store.admission.payload(job_id) for job_id in list(final.controller.ledger.open))
         final.close()
+
+
+def test_an_index_written_at_the_start_knows_which_jobs_behind_a_missed_one_are_in_the_journal(tmp_path):
+    script = (
+        "import os, sys, time; from pathlib import Path;"
+        "from tests.durable.test_admission import *;"
+        "one = engine(Path(sys.argv[1]));"
+        "one.store.admission.accept([(job('missed'), FIT, payload())], durable=False);"
+        "one.submit((job('told'), FIT, payload()));"
+        "end_s = time.monotonic() + 60;"
+        "is_there = lambda: 'told' in one.controller.ledger.open or time.monotonic() > end_s;"
+        "[time.sleep(0.01) for _ in iter(is_there, True)];"
+        "one.store.journal.flush(); os._exit(0)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == 0
+    again = engine(tmp_path, storage=StorageSettings(index_every_events=8))
+    index = read_index(tmp_path / INDEX)
+    again.close()
+    assert index is not None
+    assert index.beyond == ["told"]
+    assert set(again.controller.ledger.open) == {"missed", "told"}
