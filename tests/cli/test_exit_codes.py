@@ -71,8 +71,9 @@ def test_a_name_that_nobody_knows_is_exit_code_3_and_no_address_is_2(capsys):
 
 
 def test_ctrl_c_is_130(silent):
+    quiet = subprocess.DEVNULL
     words = [sys.executable, "-m", "dnaml", "status", "--url", silent, "--timeout", "60"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True) as process:
         deadline_s = time.monotonic() + 60
         while time.monotonic() < deadline_s and not _connected(process.pid):
             time.sleep(0.02)
