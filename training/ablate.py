@@ -7,6 +7,7 @@
 A part of the model itself is left out after the fit, which all such rows share; a part of the input before it.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -91,7 +92,7 @@ def main(config: Config) -> int:
     """Run every ablation on every table and write the page."""
     if config.quick:
         config = replace(config, **QUICK)
-    command = " ".join(["python -m training.ablate", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "training.ablate", *sys.argv[1:]])
     parts = [HEAD.format(command=command, commit=commit(), seeds=", ".join(map(str, config.seeds)), folds=config.folds)]
     chosen = [one for one in ablations() if not config.only or one.name in (*config.only, WHOLE)]
     for name in config.tables:
@@ -228,9 +229,14 @@ def _cell(values: Sequence[float]) -> str:
 
 HEAD = """# Ablations
 
-What each part of the predictor and of its input is worth: everything else as it is, one part left out. Written by
-`{command}` (commit {commit}, seeds {seeds}, {folds} folds); rows in which a part does not pay stay, and so do those
-in which a simple predictor is better.
+What each part of the predictor and of its input is worth: everything else as it is, one part left out. Rows in which
+a part does not pay stay, and so do those in which a simple predictor is better. Seeds {seeds}, {folds} folds, commit
+{commit}, written by
+
+```sh
+{command}
+```
+
 Whole resources, kernels (families of computations), pairs, or both sides are kept from training; `probes` runs of each
 new one are then given, drawn at random, the same for every row. Rows that say "instead" are the simple predictors.
 An expert that a table cannot carry (no net on few entities, no scale-out curve without a scale-out) changes nothing

@@ -177,6 +177,7 @@ def test_an_odd_table_still_gives_answers_that_can_be(name):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_a_million_categories_are_learned_from_in_a_minute_of_one_core_and_bounded_memory():
     count = 1_000_000
     number = np.arange(count)
