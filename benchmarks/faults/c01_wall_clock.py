@@ -56,8 +56,9 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 def spans_s(told: Witness) -> list[float]:
     """Return every duration that a journal holds: of attempts, until their checkpoints, and as they said."""
     begun = {event.attempt_id: event.at_s for event in told.started}
-    events = [*told.ended, *told.sealed]
-    spans = [event.at_s - begun[event.attempt_id] for event in events if event.attempt_id in begun]
+    moments = [(event.attempt_id, event.at_s) for event in told.ended]
+    moments += [(event.attempt_id, event.at_s) for event in told.sealed]
+    spans = [at_s - begun[name] for name, at_s in moments if name in begun]
     return [*spans, *(event.usage.wall_s for event in told.ended)]
 
 

@@ -118,9 +118,15 @@ class WorkerProcess:
 
     def take_in(self, resource: Resource, *, pids: int | None, open_files: int | None) -> None:
         """Take the process into service for a resource, within its limits; raise OSError if it is gone."""
-        limits = {"memory_bytes": resource.memory_bytes, "cpu_quota_share": resource.cpu_quota_share}
-        if self._containment is None or any(limits.values()):
-            self._contain(f"dnaml-{self._name}", pids=pids, open_files=open_files, **limits)
+        memory_bytes, share = resource.memory_bytes, resource.cpu_quota_share
+        if self._containment is None or memory_bytes is not None or share is not None:
+            self._contain(
+                f"dnaml-{self._name}",
+                pids=pids,
+                open_files=open_files,
+                memory_bytes=memory_bytes,
+                cpu_quota_share=share,
+            )
         self.resource = resource
         log = f"{resource.id.replace('/', '_')}-{self._name}.log"
         (self._logs / self.log).rename(self._logs / log)
