@@ -169,7 +169,7 @@ class Planner:
         """Say the same where a plan costs as much as many ends and arrivals: enough of either, or idle resources."""
         if self._unplanned and (self._unplanned >= window // 8 or self._pool.has_idle()):
             return True
-        worth = self.ended * _PAIRS_OF_AN_END >= window * len(self._pool.offered)
+        worth = self.ended * _PAIRS_OF_AN_END >= max(1, window * len(self._pool.offered))
         return worth and (self.stale or self._pool.has_idle())
 
     def plan(self, at_s: float) -> Iterator[tuple[Entry, str]]:

@@ -141,6 +141,12 @@ def test_among_many_resources_a_job_that_comes_is_planned_once_one_is_idle_or_en
     assert len(policy.problems) == plans + 1
 
 
+def test_among_many_resources_a_job_that_none_may_take_stands_aside_and_does_not_hold_up_the_loop():
+    desk, _ = wide_desk(40)
+    assert len(reasons(desk.submit("huge", constraints=NOWHERE))) == 1
+    assert len(starts(desk.submit("small"))) == 1
+
+
 def test_jobs_that_nobody_can_take_do_not_hold_up_those_behind_them():
     desk = Desk(window_jobs=4)
     desk.up("r0")
