@@ -17,7 +17,7 @@ from dnaml.execution.local import LocalSettings
 from dnaml.schedule.settings import ControllerSettings
 
 PATIENCE_S = 120.0
-_ROUND_S = 2.0  # a row of a round that began while its attempt still ran
+_ROUND_S = 10.0  # what a busy machine may lay between an attempt's ends and the round beside them; far below any skew
 T = TypeVar("T")
 
 
@@ -62,7 +62,7 @@ def misplaced(told: Witness, rows: list[Sample]) -> int:
     wrong, latest = 0, dict[str, float]()
     for row in rows:
         name = row.attempt_id or ""
-        inside = begun.get(name, math.inf) <= row.at_s <= over.get(name, math.inf) + _ROUND_S
+        inside = begun.get(name, math.inf) - _ROUND_S <= row.at_s <= over.get(name, math.inf) + _ROUND_S
         wrong += not inside or row.at_s < latest.get(name, 0.0)
         latest[name] = row.at_s
     return wrong
