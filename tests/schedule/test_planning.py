@@ -143,7 +143,8 @@ def test_among_many_resources_a_job_that_comes_is_planned_once_one_is_idle_or_en
 
 def test_among_many_resources_a_job_that_none_may_take_stands_aside_and_does_not_hold_up_the_loop():
     desk, _ = wide_desk(40)
-    assert len(reasons(desk.submit("huge", constraints=NOWHERE))) == 1
+    elsewhere = Constraints(resource_ids=("r99",))
+    assert len(reasons(desk.submit("huge", constraints=elsewhere))) == 1
     assert len(starts(desk.submit("small"))) == 1
 
 
