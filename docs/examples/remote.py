@@ -1,10 +1,10 @@
-"""Submits to a running service, prints the result, and why it ran where it ran: `python -m examples.remote URL`."""
+"""Submits to a running service, prints the result, and why it ran where it ran: `python -m docs.examples.remote URL`."""
 # ruff: noqa: T201
 
 import sys
 
 import dnaml
-from examples.primes import count
+from docs.examples.primes import count
 
 if __name__ == "__main__":
     with dnaml.connect(sys.argv[1]) as ex:

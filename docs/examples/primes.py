@@ -1,4 +1,4 @@
-"""A computation that the examples run in a service: `dnaml serve --allow examples.primes` lets clients name it."""
+"""A computation that the examples run in a service: `dnaml serve --allow docs.examples.primes` lets clients name it."""
 
 
 def count(limit: int) -> int:
