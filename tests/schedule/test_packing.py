@@ -235,6 +235,13 @@ def test_a_release_of_what_was_not_taken_is_refused_and_changes_nothing(demand, 
     assert packer.free_cpu_milli().tolist() == [10]
 
 
+def test_more_kinds_of_demands_than_were_expected_are_all_remembered():
+    packer = Packer(nodes=[Node(cpu_milli=10_000, memory_bytes=10, gpus=0)])
+    kinds = [Demand(cpu_milli=each) for each in range(1, 140)]
+    assert [packer.place(demand) for demand in kinds] == [Spot(0, ())] * len(kinds)
+    assert packer.free_cpu_milli().tolist() == [10_000 - sum(range(1, 140))]
+
+
 @pytest.mark.serial
 def test_a_decision_among_a_thousand_nodes_takes_under_a_fifth_of_a_millisecond():
     nodes, demands = drawn(nodes=1000, demands=150)

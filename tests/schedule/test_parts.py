@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, JobState, Placement, Stored
 from dnaml.core.events import EndJob, StartAttempt
-from dnaml.core.resource import Resource
+from dnaml.core.resource import Resource, Site
 from dnaml.core.work import Computation, Constraints, Job, Objective, Resilience
 from dnaml.engine import run
 from dnaml.execution.simulated import SimulatedBackend
@@ -317,3 +317,10 @@ def test_a_gang_that_moves_waits_for_room_for_all_of_it():
     (other,) = starts(desk.submit("x", constraints=Constraints(resource_ids=(away,))))
     assert starts(desk.migrate("gang", away)) == []
     assert where(desk.done(other)) == [("gang.2", away)]
+
+
+def test_the_start_of_a_function_that_is_called_counts_once():
+    desk = Desk(seconds={"f0": 10.0, "f1": 10.0})
+    desk.up(*(Resource(id=name, site=Site.SERVERLESS, startup_s=1.0) for name in ("f0", "f1")))
+    parts = starts(desk.submit(wide(), computation=MAP))
+    assert sorted(part.attempt.placement.share for part in parts) == [0.5, 0.5]

@@ -229,3 +229,9 @@ def test_where_resources_are_rented_by_the_call_work_begins_after_a_start():
     pool.up(Resource(id="new", site=Site.SERVERLESS))
     pool.up(Resource(id="here", startup_s=5.0))
     assert pool.free_in_s(0.0).tolist() == [2.0, 0.0, 0.0]
+
+
+def test_a_closed_lane_has_no_room():
+    pool = pool_of(Resource(id="r0", slots=2))
+    pool.lanes["r0"].closed = "it is leaving"
+    assert room(pool) == {"r0": False}
