@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from benchmarks.faults.history import child, counted
@@ -52,7 +53,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 
 
 def _damage_page(folder: Path, chance: random.Random) -> bool:
-    """Overwrite a part of a page that holds something, in the database or its log; False where all was zero."""
+    """Overwrite a part of the database or its log; False where every row reads as before: unused bytes were hit."""
     path = folder / "journal.sqlite-wal"
     if chance.random() < 0.5 or not path.exists():
         path = folder / "journal.sqlite"
@@ -61,10 +62,26 @@ def _damage_page(folder: Path, chance: random.Random) -> bool:
         connection.close()
     data = bytearray(path.read_bytes())
     at = chance.randrange(0, max(1, len(data) - 600))
-    old = bytes(data[at : at + 512])
-    data[at : at + 512] = chance.randbytes(len(old))
+    before = _rows(folder)
+    data[at : at + 512] = chance.randbytes(len(data[at : at + 512]))
     path.write_bytes(data)
-    return any(old)
+    return _rows(folder) != before
+
+
+def _rows(folder: Path) -> list[object] | None:
+    """Return every row of every table as a copy of the database says it, None where it cannot be read to the end."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        for part in folder.glob("journal.sqlite*"):
+            shutil.copy(part, scratch)
+        connection = sqlite3.connect(Path(scratch) / "journal.sqlite")
+        try:
+            tables = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+            names = [name for name, sql in tables if sql and sql.upper().startswith("CREATE TABLE")]
+            return [*tables, *(row for name in names for row in connection.execute(f'SELECT * FROM "{name}"'))]
+        except sqlite3.Error:
+            return None
+        finally:
+            connection.close()
 
 
 def _cut_log(folder: Path, chance: random.Random) -> bool:
