@@ -75,7 +75,7 @@ def _series(folder: Path) -> float:
         # An engine that is up: it has planned a batch before, its workers are warm, and the spare is there.
         for future in [executor.submit(waits, 0.1, -number) for number in range(_TASKS)]:
             future.result(60)
-        warm = [executor.submit(waits, 1.2, -number) for number in range(_WORKERS)]
+        warm = [executor.submit(waits, 3.0, -number) for number in range(_WORKERS)]
         until(has_spare(folder))
         for future in warm:
             future.result(60)

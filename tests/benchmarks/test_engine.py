@@ -57,7 +57,7 @@ def test_a_spread_tells_median_and_range():
     assert engine.spread([1.0, 2.0, 4.0], ".1f") == "median 2.0, from 1.0 to 4.0"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_rows_have_the_bars_that_were_asked_and_the_peer_of_the_same_run(pair):
     rows = {
         row.id: row

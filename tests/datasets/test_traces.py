@@ -91,7 +91,9 @@ def test_the_peers_fifo_and_fair_shares_are_reproduced():
 
 @needs_data
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "jct_h"), [("philly-1", 0.539), ("helios-1", 0.580)])
+@pytest.mark.parametrize(
+    ("name", "jct_h"), [("philly-1", 0.539), pytest.param("helios-1", 0.580, marks=pytest.mark.soak)]
+)
 def test_sia_is_reproduced(name, jct_h):
     report = replay(sia.load(DATA / "sia", name), by_name("sia"))
     assert report.mean_jct_s / _HOUR_S == pytest.approx(jct_h, rel=0.10)

@@ -18,6 +18,7 @@ def test_a_frozen_controller_that_wakes_up_commits_nothing_of_its_own(tmp_path: 
 
 
 @pytest.mark.serial
+@pytest.mark.soak
 def test_a_frozen_controller_on_postgresql_is_fenced_when_it_wakes_up(tmp_path: Path) -> None:
     with server() as url:
         outcome = measure_on(url, 1, 0, tmp_path)

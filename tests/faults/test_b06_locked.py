@@ -8,6 +8,7 @@ from benchmarks.faults.b06_locked import measure
 
 
 @pytest.mark.serial
+@pytest.mark.soak
 def test_a_locked_database_is_waited_for_and_told(tmp_path: Path) -> None:
     outcome = measure(1, 0, tmp_path)
     if outcome.skipped:
