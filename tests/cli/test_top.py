@@ -13,7 +13,9 @@ import pytest
 
 import dnaml
 from dnaml.cli.main import main
+from dnaml.core.attempt import JobState
 from dnaml.core.resource import Resource
+from dnaml.history import History
 from tests import work
 
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"  # the terminal's other screen
@@ -30,7 +32,7 @@ def folder(tmp_path_factory):
         runs = executor.options(name="runs").submit(work.waits_for, str(gate), 600.0)
         waits = executor.options(name="waits").submit(work.double, 3)
         until_s = time.monotonic() + PATIENCE_S
-        while not runs.running():
+        while History.read(made / "state").jobs[runs.job_id].state is not JobState.RUNNING:  # as the journal tells it
             assert time.monotonic() < until_s
         yield made / "state"
         gate.write_text("")
