@@ -30,10 +30,10 @@ def folder(tmp_path_factory):
     with dnaml.Executor([Resource(id="only", price_usd_per_h=0.5)], state=made / "state", cores=1) as executor:
         executor.submit(work.double, 2).result()
         runs = executor.options(name="runs").submit(work.waits_for, str(gate), 600.0)
-        waits = executor.options(name="waits").submit(work.double, 3)
         until_s = time.monotonic() + PATIENCE_S
         while History.read(made / "state").jobs[runs.job_id].state is not JobState.RUNNING:  # as the journal tells it
             assert time.monotonic() < until_s
+        waits = executor.options(name="waits").submit(work.double, 3)  # the short one would overtake a long one
         yield made / "state"
         gate.write_text("")
         assert waits.result() == 6
