@@ -30,12 +30,12 @@ def folder(tmp_path_factory):
     with dnaml.Executor([Resource(id="only", price_usd_per_h=0.5)], state=made / "state", cores=1) as executor:
         executor.submit(work.double, 2).result()
         runs = executor.options(name="runs").submit(work.waits_for, str(gate), 600.0)
-        until_s = time.monotonic() + PATIENCE_S
-        while History.read(made / "state").jobs[runs.job_id].state is not JobState.RUNNING:  # as the journal tells it
-            assert time.monotonic() < until_s
-        waits = executor.options(name="waits").submit(work.double, 3)  # the short one would overtake a long one
-        yield made / "state"
-        gate.write_text("")
+        try:
+            _await_running(made / "state", runs.job_id)
+            waits = executor.options(name="waits").submit(work.double, 3)  # the short one would overtake a long one
+            yield made / "state"
+        finally:
+            gate.write_text("")  # else the executor would wait for the held job
         assert waits.result() == 6
 
 
@@ -88,6 +88,13 @@ def test_on_a_terminal_it_goes_on_until_interrupted_and_leaves_the_terminal_as_i
         process.kill()
         process.wait()
         os.close(ours)
+
+
+def _await_running(folder, job_id):
+    """Wait until the journal tells that a job runs."""
+    until_s = time.monotonic() + PATIENCE_S
+    while (view := History.read(folder).jobs.get(job_id)) is None or view.state is not JobState.RUNNING:
+        assert time.monotonic() < until_s, view
 
 
 def _until(terminal, done, seen):
