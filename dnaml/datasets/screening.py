@@ -47,6 +47,9 @@ def contradicts(frame: "pd.DataFrame") -> BoolArray:
         return np.zeros(0, dtype=np.bool_)
     log_s = np.log(frame["runtime_s"].to_numpy(dtype=np.float64))
     computation, resource = _codes(frame["computation_id"]), _codes(frame["resource_id"])
+    often = min(np.bincount(computation).max(), np.bincount(resource).max())
+    if often < LEAST_ROWS and SOURCE not in frame:
+        return np.zeros(len(frame), dtype=np.bool_)
     left = _left_over(log_s, computation, resource)
     spread = _SD_OF_MAD * float(np.median(np.abs(left)))
     known = (np.bincount(computation)[computation] >= LEAST_ROWS) & (np.bincount(resource)[resource] >= LEAST_ROWS)

@@ -62,11 +62,15 @@ class RunTable:
         missing = [name for name in (*IDS, TARGET) if name not in frame.columns]
         if missing:
             raise InputError(f"run table: column {missing[0]!r} is required, got {list(frame.columns)[:8]}")
+        if not frame.columns.is_unique:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise InputError(f"run table: columns must have names of their own, got {twice!r} twice")
         why = _objections(frame)
         good = why == ""
-        kept = _cleaned(frame[good].reset_index(drop=True))
+        if good.all():  # nothing to copy: an update with a few runs takes milliseconds
+            return cls(frame=_cleaned(frame.reset_index(drop=True)), set_aside=frame.iloc[:0].assign(why=""))
         aside = frame[~good].assign(why=why[~good]).reset_index(drop=True)
-        return cls(frame=kept, set_aside=aside)
+        return cls(frame=_cleaned(frame[good].reset_index(drop=True)), set_aside=aside)
 
     @classmethod
     def from_runs(cls, runs: Sequence[Run]) -> "RunTable":
@@ -78,6 +82,8 @@ class RunTable:
 
     def reasons(self) -> Mapping[str, int]:
         """Return how many rows were set aside for each reason."""
+        if not len(self.set_aside):
+            return {}
         return {str(reason): int(count) for reason, count in self.set_aside.get("why", _empty()).value_counts().items()}
 
     def features(self, *prefixes: str) -> list[str]:
@@ -202,7 +208,7 @@ def _objections(frame: "pd.DataFrame") -> "npt.NDArray[np.str_]":
     why[np.isnan(runtime)] = "runtime_s is not a number"
     for name in IDS:
         ids = frame[name]
-        why[(ids.isna() | (ids.astype(str) == "")).to_numpy()] = f"{name} is missing"
+        why[ids.isna().to_numpy() | ids.isin([""]).to_numpy()] = f"{name} is missing"
     return why
 
 
@@ -210,22 +216,23 @@ def _cleaned(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows with ids as text, flags as bool, the target as float and impossible feature values unknown."""
     import pandas as pd
 
-    fixed: dict[str, object] = {name: frame[name].astype(str) for name in IDS}
-    fixed[TARGET] = pd.to_numeric(frame[TARGET]).astype(float)
+    fixed: dict[str, object] = {name: frame[name].astype(str).array for name in IDS}
+    fixed[TARGET] = pd.to_numeric(frame[TARGET]).to_numpy(dtype=np.float64)
     for name in ("failed", "censored"):
-        flag = frame[name] if name in frame else pd.Series(False, index=frame.index)
-        fixed[name] = flag.map(lambda value: bool(value) and value == value).astype(bool)
-    kinds = dict(zip(frame.columns, (dtype.kind for dtype in frame.dtypes), strict=True))
-    plain = [c for c in feature_columns(frame, *PREFIXES) if kinds[c] in "fiub"]
-    other = [c for c in feature_columns(frame, *PREFIXES) if c not in plain and pd.api.types.is_numeric_dtype(frame[c])]
+        fixed[name] = np.zeros(len(frame), dtype=np.bool_)
+        if name in frame:
+            fixed[name] = frame[name].map(lambda value: bool(value) and value == value).to_numpy(dtype=np.bool_)
+    features = feature_columns(frame, *PREFIXES)
+    plain = [name for name in features if frame[name].dtype.kind in "fiub"]
+    other = [name for name in features if name not in plain and pd.api.types.is_numeric_dtype(frame[name])]
     if plain:
-        known = np.array(frame[plain], dtype=np.float64)
+        known = np.column_stack([frame[name].to_numpy(dtype=np.float64) for name in plain])
         known[~(np.abs(known) < LARGEST)] = np.nan
         fixed.update(zip(plain, known.T, strict=True))
     for name in [*other, *(c for c in ("at_s", "price_usd_per_s", "cost_usd", "energy_j") if c in frame)]:
-        values = pd.to_numeric(frame[name], errors="coerce").astype(float)
-        fixed[name] = values.where(values.abs() < LARGEST)
-    rest = {str(name): frame[name] for name in frame.columns if str(name) not in fixed}
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        fixed[name] = np.where(np.abs(values) < LARGEST, values, np.nan)
+    rest = {str(name): frame[name].array for name in frame.columns if str(name) not in fixed}
     return pd.DataFrame({**fixed, **rest}, index=frame.index)
 
 

@@ -128,13 +128,12 @@ def numbers(frame: "pd.DataFrame", names: Sequence[str]) -> FloatArray:
     import pandas as pd
 
     found = np.full((len(frame), len(names)), np.nan)
-    plain = [place for place, name in enumerate(names) if name in frame and frame[name].dtype.kind in "fiub"]
-    if plain:
-        found[:, plain] = frame[[names[place] for place in plain]].to_numpy(dtype=float)
-    for place in set(range(len(names))) - set(plain):
-        if names[place] in frame:
-            parsed = pd.to_numeric(frame[names[place]], errors="coerce")
-            found[:, place] = parsed.to_numpy(dtype=float, na_value=np.nan)
+    for place, name in enumerate(names):
+        if name in frame:
+            column = frame[name]
+            if column.dtype.kind not in "fiub":
+                column = pd.to_numeric(column, errors="coerce")
+            found[:, place] = column.to_numpy(dtype=float, na_value=np.nan)
     found[~(np.abs(found) < LARGEST)] = np.nan
     return found
 

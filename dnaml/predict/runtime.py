@@ -353,7 +353,9 @@ def _usable(table: RunTable) -> tuple["pd.DataFrame", dict[str, int]]:
 
 
 def _sorted(frame: "pd.DataFrame") -> "pd.DataFrame":
-    return frame.sort_values(["resource_id", "computation_id", "runtime_s"], ignore_index=True)
+    names = (frame[name].to_numpy(dtype=object).astype(str) for name in ("computation_id", "resource_id"))
+    order = np.lexsort((frame["runtime_s"].to_numpy(dtype=np.float64), *names))
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def _ordered(rows: design.Design) -> design.Design:

@@ -151,3 +151,9 @@ def test_a_split_needs_two_groups_and_a_share(rows, share):
 
 def test_feature_columns_are_those_known_before_a_run():
     assert feature_columns(frame(s_n=1.0, t_x=1.0, r_a=1.0, c_b=1.0)) == ["c_b", "r_a", "s_n"]
+
+
+def test_a_column_name_that_stands_twice_is_refused():
+    runs = pd.DataFrame([["a", "f", 1.0, 2.0]], columns=["resource_id", "computation_id", "runtime_s", "runtime_s"])
+    with pytest.raises(InputError, match="runtime_s"):
+        load_runs(runs)

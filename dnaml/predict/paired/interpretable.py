@@ -1,6 +1,7 @@
 """The interpretable half of the DNA of everything in a run table, kept beside the model that learned from it."""
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,10 +35,11 @@ class Described:
         runs = ids.value_counts(sort=False).sort_index()
         names = tuple(str(name) for name in runs.index[:MOST])
         first = frame[~ids.duplicated().to_numpy()]
-        rows = first[feature_columns(frame, *prefixes)].to_dict("records")
-        by_name = dict(zip(first[column].astype(str), rows, strict=True))
+        features = feature_columns(frame, *prefixes)
+        rows = zip(*(first[feature].tolist() for feature in features), strict=True) if features else repeat(())
+        by_name = dict(zip(first[column].astype(str), rows))  # noqa: B905 - without features the rows never end
         vector = _resource if entity is Entity.RESOURCE else _computation
-        raw = [vector(name, {str(k): v for k, v in by_name[name].items()}) for name in names]
+        raw = [vector(name, dict(zip(features, by_name[name], strict=True))) for name in names]
         return cls(
             names=names,
             raw=np.array(raw, dtype=np.float64).reshape(len(names), RAW_SLOTS),
