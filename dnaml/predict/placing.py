@@ -193,7 +193,7 @@ class LivePredictor:
         if not kept.fresh:
             return posterior
         if kept.learned is None:
-            kept.learned = posterior.prior.extended(self._traits(kept.fresh))
+            kept.learned = posterior.prior.asked_of(self._traits(kept.fresh))
         return Posterior(prior=kept.learned, cells=posterior.cells)
 
     def _known(self) -> Prior:
@@ -242,7 +242,7 @@ class LivePredictor:
         prior = kept.prior
         if prior is None:
             prior = self.prior or self._start(self.history)
-            prior = kept.prior = prior.extended([*self.history.traits[len(prior.shift) :], *kept.fresh])
+            prior = kept.prior = prior.asked_of([*self.history.traits[len(prior.shift) :], *kept.fresh])
         bound = bounds_s(computation.demand, [r.spec for r in kept.resources])
         known = np.isfinite(bound)
         mean = np.where(

@@ -55,7 +55,8 @@ class Cells:
 class Prior:
     """What kernels have in common; the plain numbers are standard deviations of ln T, but `offset` and `slope`.
 
-    Shapes: shift [R], covariance [R, R], traits [R, 1 + P] of the specs, from which both start.
+    Shapes: shift [R], covariance [R, R], traits [R, 1 + P] of the specs, from which both start. `asked_of` gives one
+    with covariance [R, K], with the K resources that ran alone, and the variances `own` [R].
     """
 
     shift: FloatArray
@@ -71,6 +72,7 @@ class Prior:
     cell_sd: float = 0.10
     noise_sd: float = 0.08
     widen: float = 1.0
+    own: FloatArray | None = None
 
     def between(self, a: Points, b: Points) -> FloatArray:
         """Return the prior covariance [..., M, N] of ln T at two sets of points."""
@@ -92,7 +94,7 @@ class Prior:
         """Return the prior variance [..., M] of ln T, noise left out."""
         square = (at.size**2).sum(axis=-1)
         spread = self.offset_sd**2 + self.bucket_sd**2 + self.item_sd**2 + self.cell_sd**2
-        own = np.diagonal(self.covariance)[at.resource]
+        own = (np.diagonal(self.covariance) if self.own is None else self.own)[at.resource]
         variance: FloatArray = own + spread + (self.slope_sd**2 + self.resource_slope_sd**2) * square
         return variance
 
@@ -106,21 +108,36 @@ class Prior:
         """Return the prior with further resources, on which nothing ran: what is known of others, carried by specs."""
         if not traits:
             return self
-        new = Prior.of_specs(traits)
-        known = kinship(self.traits, self.traits) + UNTOLD_SD**2 * np.eye(len(self.shift))
-        carry = kinship(new.traits, self.traits) @ np.linalg.inv(known)  # [N, R]
-        shift = new.shift + carry @ (self.shift + self.traits[:, 0])
+        rows, shift, carry, known = self._carried(traits)
         cross = carry @ self.covariance
-        own = new.covariance + carry @ (self.covariance - known) @ carry.T
+        own = kinship(rows, rows) + carry @ (self.covariance - known) @ carry.T
+        own[np.diag_indices_from(own)] += UNTOLD_SD**2 + SHIFT_SD**2
         covariance = np.block([[self.covariance, cross.T], [cross, own]])
-        places = np.arange(len(self.shift), len(covariance))
-        covariance[places, places] += SHIFT_SD**2
+        return replace(self, shift=shift, covariance=covariance, traits=np.concatenate([self.traits, rows]))
+
+    def asked_of(self, traits: Sequence[Sequence[float]]) -> "Prior":
+        """Return `extended` as far as it is asked of resources on which nothing ran: it grows with their number, not
+        with its square."""
+        if not traits:
+            return self
+        rows, shift, carry, known = self._carried(traits)
+        own = (rows[:, 1:] ** 2).sum(axis=1) / max(rows.shape[1] - 1, 1) + UNTOLD_SD**2 + SHIFT_SD**2
+        own += ((carry @ (self.covariance - known)) * carry).sum(axis=1)
         return replace(
             self,
-            shift=np.concatenate([self.shift, shift]),
-            covariance=covariance,
-            traits=np.concatenate([self.traits, new.traits]),
+            shift=shift,
+            covariance=np.concatenate([self.covariance, carry @ self.covariance]),
+            traits=np.concatenate([self.traits, rows]),
+            own=np.concatenate([np.diagonal(self.covariance), own]),
         )
+
+    def _carried(self, traits: Sequence[Sequence[float]]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return traits [N, 1 + P], shift [R + N], what carries from known to new [N, R], what specs told [R, R]."""
+        rows = np.array(traits, dtype=np.float64).reshape(len(traits), TRAITS)
+        known = kinship(self.traits, self.traits) + UNTOLD_SD**2 * np.eye(len(self.shift))
+        carry = kinship(rows, self.traits) @ np.linalg.inv(known)  # [N, R]
+        shift = carry @ (self.shift + self.traits[:, 0]) - rows[:, 0]
+        return rows, np.concatenate([self.shift, shift]), carry, known
 
 
 def kinship(one: FloatArray, other: FloatArray) -> FloatArray:
