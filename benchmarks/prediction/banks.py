@@ -66,23 +66,24 @@ class Prepared:
 
     stock: Stocked
     pool: Pool
-    computation: pd.DataFrame
-    asked: Asked | None
+    asked: Asked
 
 
 def prepared(model: RuntimePredictor, stock: Stocked, computation: pd.DataFrame) -> Prepared:
     """Return all that can be worked out before a question: resources never seen, one computation that is known."""
     resources = stock.described.assign(**{RESOURCE: "new-" + stock.described[RESOURCE].astype(str)})
     kept = [name for name in resources if str(name).startswith("r_")]
-    pool = Pool.of(model, resources[[RESOURCE, *kept]])
-    return Prepared(stock=stock, pool=pool, computation=computation, asked=pool.asked(computation))
+    if model.learned is None:
+        raise LookupError("nothing was learned")
+    pool = Pool.of(model.learned, resources[[RESOURCE, *kept]])
+    return Prepared(stock=stock, pool=pool, asked=pool.asked(computation))
 
 
 def ranked(ready: Prepared) -> int:
     """Rank every resource for one computation with exact quantiles for the best; return how many have some."""
 
     def rescore(index: npt.NDArray[np.int64]) -> Floats:
-        return ready.pool.quantiles(ready.computation, index, ready.asked)
+        return ready.pool.quantiles(ready.asked, index)
 
     return len(ready.stock.bank.match(ready.stock.loadings[0], BALANCED, rescore=rescore, k=SHORTLIST).ids)
 

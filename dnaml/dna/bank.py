@@ -159,7 +159,7 @@ class Bank:
         order = np.lexsort((index, score))
         index, runtime_s = index[order], runtime_s[order]
         return Ranked(
-            ids=tuple(self.ids[i] for i in index.tolist()),
+            ids=tuple(map(self.ids.__getitem__, index.tolist())),
             index=index,
             score=score[order],
             runtime_s=runtime_s,
