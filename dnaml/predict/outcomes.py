@@ -74,5 +74,6 @@ def shortlisted(answer: Prediction, objective: Objective, k: int) -> IntArray:
     least_usd = max(cost_usd[priced].min(), SMALLEST_USD) if priced.any() else 1.0
     score = (share_latency + 1e-6) * time_s / time_s.min() + share_cost * np.where(priced, cost_usd / least_usd, 0.0)
     score = np.where(answer.feasible[0], score, np.inf)
-    best = np.argsort(score, kind="stable")[:k]
+    within = np.flatnonzero(score <= np.partition(score, k - 1)[k - 1]) if 0 < k < len(score) else np.arange(len(score))
+    best = within[np.argsort(score[within], kind="stable")[:k]]
     return np.asarray(best[np.isfinite(score[best])], dtype=np.int64)

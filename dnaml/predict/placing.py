@@ -7,7 +7,6 @@ weakest that was used in a call.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from dnaml.predict.history import Bucket, History, KernelRuns, bucket_of
 from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
 from dnaml.predict.pooled import Posterior, Prior, learn
 from dnaml.predict.pools import MATCH, MODEL, POOL, RUNS, KeptAnswers, Key
+from dnaml.predict.told import PairModel, Told
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -32,20 +32,6 @@ MOST_POOLS = 8
 EFFICIENCY_LOG, BOUND_SD = 0.7, 1.0  # a run takes about twice its bound, within a factor of e
 UNKNOWN_SD = 2.0
 WIDEST_RATIO = 1.5  # by which runs may widen what a model said
-MOST_EXPECTED = 100_000  # medians of a model that are kept
-
-
-class PairModel(Protocol):
-    """Answers runtime quantiles slowly and well; `LivePredictor` keeps what it said."""
-
-    @property
-    def version(self) -> str:
-        """Name the model, for the journal."""
-        ...
-
-    def pair_quantiles(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
-        """Return runtime quantiles [C, R, Q] at LEVELS, finite, positive and not falling."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,9 +50,7 @@ class LivePredictor:
     _kept: dict[tuple[int, ...], KeptAnswers] = field(default_factory=dict, repr=False)
     _posteriors: dict[str, Posterior] = field(default_factory=dict, repr=False)
     _whole: dict[int, Prior] = field(default_factory=dict, repr=False)  # over so many resources
-    _expected: dict[tuple[Bucket, str, str], float] = field(default_factory=dict, repr=False)
-    _said: dict[Key, FloatArray] = field(default_factory=dict, repr=False)  # by the model, [Q] per pair
-    _asked: dict[int, Resource] = field(default_factory=dict, repr=False)
+    _told: Told = field(default_factory=Told, repr=False)  # by the model
 
     @property
     def version(self) -> str:
@@ -81,7 +65,7 @@ class LivePredictor:
             keys = [(*key, *moved_bytes(c)) for key, c in zip(keys, computations, strict=True)]
         if self.model is not None:
             new = {key: c for key, c in zip(keys, computations, strict=True) if key not in index}
-            self._ask(list(new.values()), resources)
+            self._told.ask(self.model, list(new.values()), kept.resources)
         rows = []
         for key, computation in zip(keys, computations, strict=True):
             row = index.get(key)
@@ -110,9 +94,7 @@ class LivePredictor:
             learns_at=learns_at,
             _posteriors=posteriors,
             _whole=whole,
-            _expected=self._expected,
-            _said=self._said,
-            _asked=self._asked,
+            _told=self._told,
         )
 
     def moved(self, log_slower: Mapping[str, float]) -> "LivePredictor":
@@ -207,35 +189,14 @@ class LivePredictor:
     def _from_model(self, kept: KeptAnswers, computation: Computation, bucket: Bucket) -> FloatArray:
         """Return the model's quantiles [R, Q], moved and narrowed by what ran since."""
         assert self.model is not None
-        self._ask([computation], kept.resources)
-        values = np.array([self._said[_pair(computation, resource)] for resource in kept.resources])
+        values = self._told.quantiles(self.model, computation, kept.resources)
         middle = np.log(values[:, values.shape[1] // 2])
-        if len(self._expected) > MOST_EXPECTED:
-            self._expected.clear()
-        for place, resource in enumerate(kept.resources):
-            self._expected[(bucket, computation.id, resource.id)] = float(middle[place])
         if computation.kernel not in self.history.kernels:
             return values
         mean, sd, before = self._posterior_at(kept, computation, bucket)
         ratio = np.minimum(sd / before, WIDEST_RATIO)
         moved = middle[:, None] + mean[:, None] + (np.log(values) - middle[:, None]) * ratio[:, None]
         return np.asarray(np.exp(moved), dtype=np.float64)
-
-    def _ask(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> None:
-        """Ask the model once for every pair that it was never asked about; what it said holds for all updates."""
-        assert self.model is not None
-        new = [c for c in computations if any(_pair(c, r) not in self._said for r in resources)]
-        if not new:
-            return
-        if len(self._said) > MOST_EXPECTED:
-            self._said.clear()
-            self._asked.clear()
-            new = list(computations)
-        self._asked.update((id(resource), resource) for resource in resources)  # holding them keeps their identities
-        values = self.model.pair_quantiles(new, resources)
-        for row, computation in zip(values, new, strict=True):
-            for quantiles, resource in zip(row, resources, strict=True):
-                self._said[_pair(computation, resource)] = quantiles
 
     def _guess(self, kept: KeptAnswers, computation: Computation) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd [R] of ln T for a kernel that never ran."""
@@ -272,16 +233,9 @@ class LivePredictor:
         )
 
     def _expectations(self, runs: Sequence[Run]) -> list[float]:
-        """Return ln of the model's median for each run; asks the model only for what it was never asked."""
+        """Return ln of the model's median for each run."""
         assert self.model is not None
-        expected = []
-        for run in runs:
-            key = (bucket_of(run.computation.size), run.computation.id, run.resource.id)
-            if key not in self._expected:
-                values = self.model.pair_quantiles([run.computation], [run.resource])[0, 0]
-                self._expected[key] = float(np.log(values[len(values) // 2]))
-            expected.append(self._expected[key])
-        return expected
+        return [self._told.log_median(self.model, run.computation, run.resource) for run in runs]
 
 
 def _moved(runs: KernelRuns, log_slower: Mapping[str, float]) -> KernelRuns:
@@ -293,8 +247,3 @@ def _moved(runs: KernelRuns, log_slower: Mapping[str, float]) -> KernelRuns:
         if key[2] in log_slower:
             cells[key] = (1.0, mean + log_slower[key[2]], 0.0, number)
     return KernelRuns(cells=cells, codes=runs.codes)
-
-
-def _pair(computation: Computation, resource: Resource) -> Key:
-    """Return what identifies a pair to the model: the computation's features, the resource's identity."""
-    return (computation.id, computation.kernel, *computation.size.items(), *computation.demand.items(), id(resource))
