@@ -100,9 +100,10 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
         carrier = Carrier(providers, post, time.monotonic, Spending(CAP_USD, least_h=LEAST_H), settings).start()
         try:
             while time.monotonic() - began_s < PATIENCE_S:
-                if len(carrier.machines) + carrier.coming < WANTED:
+                missing = WANTED - len(carrier.machines) - carrier.coming
+                if missing > 0:
                     until_s = time.monotonic() + 1.0
-                    carrier.do(Acquire(template="small", count=1, reason="work waits", until_s=until_s))
+                    carrier.do(Acquire(template="small", count=missing, reason="work waits", until_s=until_s))
                 time.sleep(0.02)
         finally:
             carrier.close()

@@ -139,7 +139,7 @@ def _checked(key: str, value: object) -> object:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{key} must be a number, got {value!r}")
-    if key in (*_COUNTS, "tries"):
+    if key in (*_COUNTS, "tries", "at_once"):
         if not isinstance(value, int):
             raise InputError(f"{key} must be a whole number, got {value!r}")
         return value

@@ -61,7 +61,7 @@ def test_machines_come_before_a_recurring_burst_and_go_after_it(tmp_path: Path):
         assert told.decisions[0].reason.startswith("forecast at")
         until(lambda: own.scaling.told().decisions[-1].what == "release", "nothing was given back after the burst")
         until(lambda: not provider.billed(), "what was given back is still paid for")
-    assert max(told.demand) >= 3.0 - 1e-9
+    assert max(told.demand) > 2.0, "a burst asks three machines"
 
 
 def test_work_that_waits_with_no_machine_gets_one_and_runs_on_it(tmp_path: Path):

@@ -1,8 +1,9 @@
 """Carries scaling decisions to providers: a thread that buys, gives back, checks what is billed, and posts events.
 
-An order is tried a few times and then with the next provider; a provider that hangs is left alone after its time
-limit, and what it delivers later is given back. A machine counts once it answered. Bills are compared with orders, and
-what nobody ordered is given back. Nothing is bought beyond the cap, and machines go back before it is reached.
+The machines of one decision are ordered at once, each from a thread of its own. An order is tried a few times and then
+with the next provider; a provider that hangs is left alone after its time limit, and what it delivers later is given
+back. A machine counts once it answered. Bills are compared with orders, and what nobody ordered is given back. Nothing
+is bought beyond the cap, and machines go back before it is reached.
 """
 
 import itertools
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -28,8 +30,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierSettings:
-    """How patient the carrier is: tries per provider, seconds per call, pause between tries and between audits."""
+    """How patient the carrier is: tries per provider, seconds per call, pause between tries and between audits.
 
+    At most `at_once` orders of one decision are on their way at a time.
+    """
+
+    at_once: int = 16
     tries: int = 3
     call_limit_s: float = 120.0
     pause_s: float = 1.0
@@ -64,6 +70,7 @@ class Carrier:
         self._numbers = itertools.count()
         self._run = run
         self._coming = 0
+        self._counting = threading.Lock()
         self.refused: deque[str] = deque(maxlen=256)
         """why orders were not met, newest last"""
         self._blind_s = 2 * (settings.audit_every_s + settings.call_limit_s)
@@ -106,7 +113,7 @@ class Carrier:
     def do(self, command: Command) -> None:
         """Take a command; what is neither Acquire nor Release is somebody else's."""
         if isinstance(command, Acquire):
-            self._coming += command.count
+            self._expect(command.count)
         if isinstance(command, Acquire | Release):
             self._queue.put(command)
 
@@ -166,42 +173,57 @@ class Carrier:
         if isinstance(command, Release):
             self._give_back(command.resource_id, command.reason)
         elif isinstance(command, Acquire):
-            for _ in range(command.count):
-                try:
-                    self._buy(command)
-                finally:
-                    self._coming -= 1
+            self._buy_all(command)
+
+    def _expect(self, machines: int) -> None:
+        with self._counting:
+            self._coming += machines
+
+    def _buy_all(self, command: Acquire) -> None:
+        """Buy the machines of one decision at once; bills are compared when all orders are through."""
+        with ThreadPoolExecutor(min(command.count, self._settings.at_once), "dnaml-order") as buyers:
+            orders = [buyers.submit(self._buy, command) for _ in range(command.count)]
+            while wait(orders, self._settings.audit_every_s).not_done:
+                self._keep_the_cap()
+        for order in orders:
+            order.result()
+        for provider in self._providers:
+            if provider.price_usd_per_h(command.template) is not None:
+                self._reconcile(provider)
+        self.spending.settle()
 
     def _buy(self, command: Acquire) -> None:
         """Buy one machine from the first provider that delivers."""
-        for provider in self._providers:
-            price = provider.price_usd_per_h(command.template)
-            if price is None or self._stop.is_set():
-                continue
-            # every purchase may turn out to be billed twice
-            if not self.spending.allows(2 * price, self._now_s(), hours=self._blind_s / 3600):
-                self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
-                return
-            bought = self._try(provider, command, price)
-            self._reconcile(provider)
-            if bought:
-                return
-        self._refuse(f"{command.template}: no provider delivered")
+        try:
+            for provider in self._providers:
+                price = provider.price_usd_per_h(command.template)
+                if price is None or self._stop.is_set():
+                    continue
+                order = self._order(command)
+                if not self._reserve(order, price):
+                    self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
+                    return
+                if self._try(provider, command, order, price):
+                    return
+            self._refuse(f"{command.template}: no provider delivered")
+        finally:
+            self._expect(-1)
+
+    def _reserve(self, order: Order, price: float) -> bool:
+        return self.spending.reserve(order.token, price, self._now_s(), hours=self._blind_s / 3600)
 
     def _order(self, command: Acquire) -> Order:
         token = f"{command.template}-{self._run}{next(self._numbers)}"
         return Order(token=token, template=command.template, until_s=command.until_s)
 
-    def _try(self, provider: Provider, command: Acquire, price: float) -> bool:
+    def _try(self, provider: Provider, command: Acquire, order: Order, price: float) -> bool:
         """Try to buy one machine; the same token goes with every try, so that a lost answer buys nothing twice."""
-        order = self._order(command)
         for attempt in range(self._settings.tries):
-            if self._now_s() > order.until_s or self._stop.wait(self._settings.pause_s if attempt else 0.0):
+            if attempt and (self._stop.wait(self._settings.pause_s) or not self._reserve(order, price)):
                 return False
-            self._keep_the_cap()
-            if attempt and not self.spending.allows(2 * price, self._now_s(), hours=self._blind_s / 3600):
+            if self._now_s() > order.until_s:
+                self.spending.forget(order.token)
                 return False
-            self.spending.begin(order.token, price, self._now_s())
             try:
                 resource = self._bounded(partial(provider.acquire, order), partial(self._late, provider, price))
             except (ProviderError, TimeoutError, OSError) as error:

@@ -36,13 +36,22 @@ class Spending:
         self._least_h = least_h
         self._before_usd = before_usd
         self._meters: dict[str, Meter] = {}
+        self._unsettled: list[Meter] = []
         self._lock = threading.Lock()
 
-    def allows(self, price_usd_per_h: float, at_s: float, *, hours: float = 0.0) -> bool:
-        """Say whether one more machine fits, with all that run, for its least time and `hours` more."""
+    def reserve(self, key: str, price_usd_per_h: float, at_s: float, *, hours: float = 0.0) -> bool:
+        """Count an order from now on at twice its price, if it fits with all that run for its least time and `hours`.
+
+        Every order may turn out to be billed twice; once bills were compared, `settle` counts what came of it once.
+        """
+        twice = 2 * price_usd_per_h
         with self._lock:
             ahead = sum(one.price_usd_per_h for one in self._meters.values() if one.ended_s is None) * hours
-        return self.usd(at_s) + ahead + price_usd_per_h * (self._least_h + hours) <= self.most_usd
+            spent = self._usd(at_s)
+            if not spent + ahead + twice * (self._least_h + hours) <= self.most_usd:
+                return False
+            self._meters[key] = Meter(price_usd_per_h=twice, since_s=at_s, least_h=self._least_h)
+        return True
 
     def begin(self, key: str, price_usd_per_h: float, at_s: float) -> None:
         """Count a machine from now on; a key that is counted already goes on as it was."""
@@ -57,9 +66,16 @@ class Spending:
                 meter.ended_s = at_s
 
     def called(self, key: str, name: str) -> None:
-        """Go on counting an order by the name of the machine that came of it."""
+        """Go on counting what was reserved by the name of the machine that came of it."""
         with self._lock:
-            self._meters.setdefault(name, self._meters.pop(key))
+            self._unsettled.append(self._meters.setdefault(name, self._meters.pop(key)))
+
+    def settle(self) -> None:
+        """Count machines that came of orders once from now on: what was billed beside them is counted by itself."""
+        with self._lock:
+            for meter in self._unsettled:
+                meter.price_usd_per_h /= 2
+            self._unsettled.clear()
 
     def forget(self, key: str) -> None:
         """Count an order of which nothing came no longer."""
@@ -69,7 +85,10 @@ class Spending:
     def usd(self, at_s: float) -> float:
         """Return what was spent by a time, with what machines have committed to."""
         with self._lock:
-            return self._before_usd + sum(meter.usd(at_s) for meter in self._meters.values())
+            return self._usd(at_s)
+
+    def _usd(self, at_s: float) -> float:
+        return self._before_usd + sum(meter.usd(at_s) for meter in self._meters.values())
 
     def reached(self, at_s: float, *, within_s: float) -> bool:
         """Say whether the cap is reached within some seconds if nothing is given back."""

@@ -275,6 +275,77 @@ def test_spending_counts_the_least_time_and_stops_when_told():
         Spending(-1.0)
 
 
+def test_an_order_counts_twice_until_it_is_known_what_came_of_it():
+    spending = Spending(3.0, least_h=0.5)
+    assert spending.reserve("a", 2.0, 0.0)
+    assert spending.usd(0.0) == 2.0
+    assert not spending.reserve("b", 2.0, 0.0)
+    spending.called("a", "machine")
+    assert spending.usd(0.0) == 2.0
+    spending.settle()
+    spending.settle()
+    assert spending.usd(0.0) == 1.0
+    assert spending.reserve("b", 2.0, 0.0)
+    spending.forget("b")
+    spending.forget("b")
+    assert spending.usd(0.0) == 1.0
+
+
+class Slow(Shop):
+    """A provider that sells nothing before several orders are there at once."""
+
+    def __init__(self, together: int) -> None:
+        super().__init__()
+        self.together = threading.Barrier(together, timeout=30.0)
+
+    def acquire(self, order: Order) -> Resource:
+        self.together.wait()
+        return super().acquire(order)
+
+
+def test_the_machines_of_one_decision_are_ordered_at_once():
+    slow = Slow(5)
+    carrier, posted = carried([slow], acquire(5), settings=CarrierSettings(call_limit_s=60.0))
+    assert len(carrier.machines) == len(posted) == len(set(slow.tokens)) == 5
+    assert carrier.coming == 0
+    assert set(slow.sold) == set(carrier.machines)
+
+
+def test_no_more_than_so_many_orders_are_on_their_way_at_a_time():
+    slow, settings = Slow(2), CarrierSettings(call_limit_s=60.0, at_once=2)
+    carrier, _ = carried([slow], acquire(6), settings=settings)
+    assert len(carrier.machines) == 6
+
+
+def test_the_cap_holds_for_machines_that_are_ordered_at_once():
+    shop = Shop(*["twice"] * 50)
+    carrier, _ = carried([shop], acquire(40), cap=0.5)
+    assert carrier.spending.usd(0.0) <= 0.5
+    assert 1 <= len(carrier.machines) < 40
+    assert set(shop.sold) == set(carrier.machines)
+    assert carrier.coming == 0
+
+
+def test_machines_go_back_before_the_cap_while_an_order_hangs():
+    clock, posted = Clock(), []
+    shop = Shop("", "hang")
+    settings = CarrierSettings(tries=1, call_limit_s=60.0, audit_every_s=0.01)
+    carrier = Carrier([shop], posted.append, clock, Spending(1.0), settings)
+    for _ in range(2):
+        carrier.do(acquire())
+    carrier._carry_out(acquire())
+    ordering = threading.Thread(target=carrier._carry_out, args=(acquire(),), daemon=True)
+    ordering.start()
+    while len(shop.tokens) < 2:
+        time.sleep(0.001)
+    clock.at_s = 3600.0
+    while ResourceDown not in {type(event) for event in posted}:
+        time.sleep(0.001)
+    assert carrier.spending.usd(clock.at_s) <= 3.0
+    shop.go_on.set()
+    ordering.join()
+
+
 def test_a_machine_of_an_earlier_engine_is_taken_over_if_it_is_billed_and_answers():
     shop = Shop()
     shop.sold |= {"old": "small", "dead": "small"}
@@ -302,7 +373,7 @@ def test_what_a_provider_raises_of_its_own_ends_no_thread():
 
 
 def test_what_was_spent_before_counts_against_the_cap():
-    assert not Spending(1.0, before_usd=1.0).allows(0.1, 0.0)
+    assert not Spending(1.0, before_usd=1.0).reserve("a", 0.1, 0.0)
     assert Spending(1.0, before_usd=0.5).usd(0.0) == 0.5
 
 
