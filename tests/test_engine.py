@@ -83,3 +83,35 @@ def test_an_engine_with_a_sound_predictor_reports_nothing_degraded(tmp_path):
     with Executor(POOL, state=tmp_path, cores=2) as executor:
         assert executor.submit(work.double, 2).result(30) == 4
         assert not (tmp_path / HEALTH).exists()
+
+
+class Hopes:
+    """A live predictor that expects everything to take a millisecond."""
+
+    version = "hopes"
+
+    def __init__(self):
+        self.live = LivePredictor()
+
+    def predict(self, computations, resources):
+        answer = self.live.predict(computations, resources).rows(np.arange(len(computations)))
+        answer.runtime_s.values[:] = 1e-3
+        return answer
+
+    def updated(self, runs):
+        return self
+
+    def shortlist(self, computation, resources, objective, k):
+        return self.live.shortlist(computation, resources, objective, k)
+
+
+def test_work_handed_over_behind_what_does_not_end_is_done_by_another_worker(tmp_path):
+    pool = [Resource(id="r0", slots=2, price_usd_per_h=1.0)]
+    with Executor(pool, state=tmp_path / "state", cores=2, predictor=Hopes()) as executor:
+        endless = executor.submit(work.waits_for, str(tmp_path / "gate"), 600.0)
+        assert [executor.submit(work.double, i).result(60) for i in range(3)] == [0, 2, 4]
+        brief = [executor.submit(work.double, i) for i in range(40)]
+        assert [future.result(60) for future in brief] == [2 * i for i in range(40)]
+        assert not endless.done()
+        (tmp_path / "gate").touch()
+        endless.result(60)

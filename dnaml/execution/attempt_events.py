@@ -3,7 +3,8 @@
 from dnaml.core.attempt import Attempt, AttemptState, Cause, Checkpoint, Stored, Usage
 from dnaml.core.events import AttemptEnded, AttemptStarted, CheckpointSealed
 from dnaml.execution import messages
-from dnaml.execution.process import Death, Given, WorkerProcess
+from dnaml.execution.deaths import Death
+from dnaml.execution.process import Given, WorkerProcess
 
 _UNBEGUN = "unbegun"
 _STATES = {

@@ -16,11 +16,15 @@ from dnaml.execution.process import Given, WorkerProcess
 from dnaml.execution.settings import LocalSettings
 
 _SLACK_S = 1.0
+_NEVER_S = float("inf")
 _WORTH_A_SPARE_S = 0.05  # half of what starting a worker takes
 
 
 class Crew:
-    """Workers by resource, watched by one selector: `(worker, "data" | "control" | "death")` is each key's data."""
+    """Workers by resource, watched by one selector: `(worker, "data" | "control" | "death")` is each key's data.
+
+    `lines_due_s` is when (monotonic) to look at what stands in line at workers.
+    """
 
     def __init__(
         self, selector: selectors.BaseSelector, checkpoints: Path, logs: Path, settings: LocalSettings
@@ -31,6 +35,7 @@ class Crew:
         self._of: dict[str, list[WorkerProcess]] = {}
         self._spare: WorkerProcess | None = None
         self._checked_s = time.monotonic()
+        self.lines_due_s = _NEVER_S
         self._limits = {"pids": settings.pids, "open_files": settings.open_files}
 
     def __iter__(self) -> Iterator[WorkerProcess]:
@@ -47,15 +52,19 @@ class Crew:
     # -- coming and going ----------------------------------------------------------------------------------------------
 
     def worker(self, resource: Resource) -> WorkerProcess:
-        """Return an idle worker of a resource, a new one while it has slots, else the one with least before it.
+        """Return an idle worker of a resource, a new one while it has slots, else the one that is free first.
 
         Raises OSError when no process can be had.
         """
         workers = self._of.setdefault(resource.id, [])
         living = [worker for worker in workers if not worker.doomed]  # who was killed is buried in a moment
-        best = min(living, key=lambda worker: len(worker.attempts), default=None)
-        if best is not None and (not best.attempts or len(living) >= resource.slots):
-            return best
+        idle = next((worker for worker in living if not worker.attempts), None)
+        if idle is not None:
+            return idle
+        if len(living) >= resource.slots:
+            now_s = time.monotonic()
+            self.lines_due_s = min(self.lines_due_s, now_s + self._settings.give_back_after_s)
+            return min(living, key=lambda worker: worker.free_in_s(now_s))
         worker = self._in_service(resource)
         workers.append(worker)
         return worker
@@ -115,6 +124,24 @@ class Crew:
             worker.bury()
         self._of, self._spare = {}, None
 
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def flush(self, worker: WorkerProcess) -> None:
+        """Send a worker what it takes now; the selector tells when it takes more."""
+        before = worker.stalled
+        worker.flush()
+        if worker.stalled != before:
+            room = selectors.EVENT_WRITE if worker.stalled else 0
+            self._selector.modify(worker.data, selectors.EVENT_READ | room, (worker, "data"))
+
+    def look_at_lines(self) -> None:
+        """Ask workers for what stands in line behind an attempt that takes long; others may be free for it."""
+        now_s = time.monotonic()
+        if now_s >= self.lines_due_s:
+            after_s = self._settings.give_back_after_s
+            standing = [worker.give_back(after_s, now_s) for worker in self]
+            self.lines_due_s = now_s + after_s if any(standing) else _NEVER_S
+
     # -- the spare -----------------------------------------------------------------------------------------------------
 
     def prepare_spare(self) -> None:
@@ -137,6 +164,7 @@ class Crew:
             self._hold(self._spare)
             if given.payload and self._spare.environment == worker.environment:
                 self._spare.warm(messages.decode_payload(given.payload))
+                self.flush(self._spare)
                 given.payload = b""
 
     def _hold(self, spare: WorkerProcess) -> None:

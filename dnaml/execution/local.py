@@ -109,9 +109,10 @@ class LocalBackend:
         unsettled = False
         try:
             while not self._closing.is_set():
-                for event in self._moment(0.0 if unsettled else self._check_at_s):
+                for event in self._moment(0.0 if unsettled else min(self._check_at_s, self._crew.lines_due_s)):
                     unsettled = True
                     yield event
+                self._crew.look_at_lines()
                 if time.monotonic() >= self._check_at_s:
                     self._crew.check()
                     if time.monotonic() >= next_tick_s:
@@ -139,8 +140,9 @@ class LocalBackend:
 
     def _moment(self, until_s: float) -> Iterator[Event]:
         """Wait for something to happen, then yield all of it."""
-        for key, _ in self._inbox.wait(until_s):
-            yield from self._from_worker(*key.data)
+        for key, mask in self._inbox.wait(until_s):
+            worker, channel = key.data
+            yield from self._from_worker(worker, channel, mask)
         for event in self._inbox.take():
             self._note_resource(event)
             yield event
@@ -178,7 +180,7 @@ class LocalBackend:
                 elif isinstance(command, WakeAt):
                     self._wakes_s.append(command.at_s)
             for worker in self._unflushed.values():
-                worker.flush()
+                self._crew.flush(worker)
             self._unflushed.clear()
         self._sweep()
 
@@ -199,8 +201,10 @@ class LocalBackend:
             yield ended(self._now_s(), attempt.id, attempt.epoch, AttemptState.CANCELLED, reason, began=False)
             return
         try:
-            worker = self._crew.worker(self._resources[attempt.placement.resource_id].resource)
-            worker.give(self._begin(command), command.kill_after_s)
+            resource = self._resources[attempt.placement.resource_id].resource
+            worker = self._crew.worker(resource)
+            expected_s = _expected_s(command) if resource.slots > 1 else 0.0
+            worker.give(self._begin(command), command.kill_after_s, expected_s)
             self._busy[attempt.id] = worker
             self._unflushed[id(worker)] = worker
             self._fence(command)
@@ -253,9 +257,13 @@ class LocalBackend:
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
-    def _from_worker(self, worker: WorkerProcess, what: str) -> Iterator[Event]:
+    def _from_worker(self, worker: WorkerProcess, what: str, mask: int) -> Iterator[Event]:
         if worker.data.fileno() < 0:
             return  # it was buried earlier in this moment
+        if mask & selectors.EVENT_WRITE:
+            self._crew.flush(worker)
+        if not mask & selectors.EVENT_READ:
+            return
         if what == "control":
             for beat in worker.hear():
                 yield from self._on_beat(worker, beat)
@@ -342,3 +350,13 @@ class LocalBackend:
         self._busy = {}
         self._selector.close()
         self._inbox.close()
+
+
+def _expected_s(command: StartAttempt) -> float:
+    """Return how long an attempt was predicted to run; 0 where its decision does not tell."""
+    decision, attempt = command.decision, command.attempt
+    where = attempt.placement.resource_id
+    if where not in decision.resource_ids:
+        return 0.0
+    whole_s = decision.runtime_p50_s[decision.resource_ids.index(where)]
+    return max(0.0, whole_s * attempt.placement.share * (1.0 - attempt.progress))

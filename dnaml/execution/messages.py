@@ -64,6 +64,12 @@ class Stop(msgspec.Struct, array_like=True, tag="stop"):
     attempt_id: str
 
 
+class GiveBack(msgspec.Struct, array_like=True, tag="give_back"):
+    """Engine to worker: answer for this attempt that it did not begin, if it stands behind another one."""
+
+    attempt_id: str
+
+
 class Seal(msgspec.Struct, array_like=True, tag="seal"):
     """Engine to worker: write a checkpoint of this attempt at its next `save`, due or not."""
 
@@ -131,7 +137,7 @@ class Outcome(msgspec.Struct, array_like=True):
 
 
 FromWorker = Ended | Sealed | Beat
-FromEngine = Begin | Warm | Stop | Seal | Expire
+FromEngine = Begin | Warm | Stop | GiveBack | Seal | Expire
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

@@ -21,38 +21,34 @@ import msgspec
 from dnaml.core.attempt import Cause
 from dnaml.core.resource import Resource
 from dnaml.execution import messages, orphans
+from dnaml.execution.deaths import Death, death_by, killed, never_came_up, out_of_memory
 from dnaml.execution.limits import Containment, Kind
 from dnaml.execution.vitals import Vitals
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_OUR_OWN_DEATHS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP})
 _NEARLY_FULL_SHARE = 0.9
 _KEPT_BYTES = 1 << 20  # of a payload, for a spare worker to prepare by
 _DIES_WITHIN_S = 2.0
+_EACH_S = 0.0001  # least that an attempt takes
 
 
 @dataclass(slots=True)
 class Given:
-    """An attempt that a worker was given: since when it is the one that runs, and how far it said it is."""
+    """An attempt that a worker was given: since when it is the one that runs, and how far it said it is.
+
+    `expected_s` is its predicted runtime, 0 where that is of no use.
+    """
 
     attempt_id: str
     epoch: int
     payload: bytes
     kill_after_s: float | None = None
+    expected_s: float = 0.0
     began_s: float | None = None
     progress: float = 0.0
     used_s: float = 0.0
     expired_s: float | None = None
     lineage: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """Says what a worker died of: whether it was the work's own doing, the class of it, and in words."""
-
-    own_doing: bool
-    cause: Cause | None
-    told: str
 
 
 class WorkerProcess:
@@ -71,13 +67,14 @@ class WorkerProcess:
         self.warmed: set[str] = set()
         self.last_words: list[messages.FromWorker] = []
         self.stopping_since_s: float | None = None
-        self.doomed = self.spoke = False
+        self.doomed = self.spoke = self.stalled = False
         self.heard_at_s = self.started_s = time.monotonic()
         self.suspected: Vitals | None = None
         self.oom_kills = 0
         self.most_rss_bytes = 0
         self._name, self._logs = name, logs
         self._unsent: list[bytes] = []
+        self._leaving = memoryview(b"")
         self._reader, self._control_reader = messages.FrameReader(), messages.FrameReader()
         self._containment: Containment | None = None
         self.data, far_data = socket.socketpair()
@@ -103,6 +100,7 @@ class WorkerProcess:
             )
         self.pid = self._child.pid
         self.pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
+        self.data.setblocking(False)
         self.control.setblocking(False)
 
     def _variables(self) -> dict[str, str]:
@@ -167,28 +165,58 @@ class WorkerProcess:
 
     # -- speaking ------------------------------------------------------------------------------------------------------
 
-    def give(self, message: messages.Begin, kill_after_s: float | None = None) -> None:
+    def give(self, message: messages.Begin, kill_after_s: float | None = None, expected_s: float = 0.0) -> None:
         """Add an attempt to what the worker is sent at the next `flush`."""
         kept = message.payload if len(message.payload) <= _KEPT_BYTES else b""
-        given = Given(message.attempt_id, message.epoch, kept, kill_after_s, lineage=message.lineage)
+        given = Given(message.attempt_id, message.epoch, kept, kill_after_s, expected_s, lineage=message.lineage)
         if not self.attempts:
             given.began_s = time.monotonic()
         self.attempts[message.attempt_id] = given
         self._unsent.append(messages.framed(messages.encode(message)))
 
     def flush(self) -> None:
-        """Send what was given; a worker that is gone is noticed by the loop."""
-        unsent, self._unsent = self._unsent, []
-        with contextlib.suppress(OSError):
-            self.data.sendall(b"".join(unsent))
+        """Send of what was given as much as the worker takes now; it is `stalled` where more is left.
+
+        Waiting for room would wait for a worker that itself waits until its result is read.
+        """
+        try:
+            while self._leaving or self._unsent:
+                if not self._leaving:
+                    self._leaving, self._unsent = memoryview(b"".join(self._unsent)), []
+                self._leaving = self._leaving[self.data.send(self._leaving) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it is gone, as the loop notices
+            self._leaving, self._unsent = memoryview(b""), []
+        self.stalled = bool(self._leaving)
 
     def warm(self, payload: messages.Payload) -> None:
-        """Have an idle worker import the function of a payload, which it may have to run; once is enough."""
+        """Add to what an idle worker is sent the function of a payload, to be imported; once is enough."""
         if payload.function_digest not in self.warmed:
             self.warmed.add(payload.function_digest)
             message = messages.Warm(payload.function, payload.function_digest)
-            with contextlib.suppress(OSError):
-                self.data.sendall(messages.framed(messages.encode(message)))
+            self._unsent.append(messages.framed(messages.encode(message)))
+
+    def free_in_s(self, now_s: float) -> float:
+        """Return in how many seconds what the worker holds should have ended.
+
+        What has run longer than predicted is expected to take as long again as it already took.
+        """
+        left_s = 0.0
+        for given in self.attempts.values():
+            elapsed_s = 0.0 if given.began_s is None else now_s - given.began_s
+            left_s += _EACH_S + (elapsed_s if elapsed_s > given.expected_s else given.expected_s - elapsed_s)
+        return left_s
+
+    def give_back(self, after_s: float, now_s: float) -> bool:
+        """Ask for what stands behind an attempt that has run for so long; say whether anything stands in line."""
+        running = self.running
+        if running is None or len(self.attempts) == 1 or self.doomed:
+            return False
+        if self.spoke and running.began_s is not None and now_s - running.began_s >= after_s:
+            for attempt_id in list(self.attempts)[1:]:  # asked again until it is answered: a full channel drops it
+                self.tell(messages.GiveBack(attempt_id))
+        return True
 
     def ask_to_stop(self, attempt_id: str) -> None:
         """Tell the worker to end an attempt at its next step, or not to begin it."""
@@ -197,7 +225,7 @@ class WorkerProcess:
             self.stopping_since_s = time.monotonic()
         self.tell(messages.Stop(attempt_id))
 
-    def tell(self, message: messages.Stop | messages.Seal | messages.Expire) -> None:
+    def tell(self, message: messages.Stop | messages.GiveBack | messages.Seal | messages.Expire) -> None:
         """Ask something of the attempt that runs; a worker that is dying is noticed by the loop."""
         with contextlib.suppress(OSError):
             self.control.send(messages.framed(messages.encode(message)))
@@ -236,11 +264,17 @@ class WorkerProcess:
         return beats
 
     def _heard(self) -> None:
-        self.heard_at_s, self.suspected, self.spoke = time.monotonic(), None, True
+        self.heard_at_s, self.suspected = time.monotonic(), None
+        if not self.spoke:
+            self.spoke = True
+            if self.running is not None:
+                self.running.began_s = self.heard_at_s  # until now it came up
 
     def finished(self, attempt_id: str) -> Given | None:
         """Note that an attempt is over, and return what was known of it; the next one runs from now on."""
-        self.stopping_since_s = None
+        running = self.running
+        if running is None or running.attempt_id == attempt_id:
+            self.stopping_since_s = None
         given = self.attempts.pop(attempt_id, None)
         running = self.running
         if running is not None and running.began_s is None:
@@ -314,13 +348,10 @@ class WorkerProcess:
         limit = self.resource.memory_bytes if self.resource else None
         filled = limit is not None and self.most_rss_bytes > _NEARLY_FULL_SHARE * limit and code == -signal.SIGKILL
         if self.killed_because:
-            return Death(self.killed_cause in (None, *_OWN_CAUSES), self.killed_cause, self.killed_because)
+            return killed(self.killed_because, self.killed_cause)
         if oom or filled:
-            where = self.resource.id if self.resource else "the machine"
-            return Death(True, Cause.OUT_OF_MEMORY, f"it needed more memory than {where} allows and was killed")
-        if not self.spoke:
-            return Death(False, Cause.DIED, f"its process never came up: {_death_by(code).told}")
-        return _death_by(code)
+            return out_of_memory(self.resource.id if self.resource else "the machine")
+        return death_by(code) if self.spoke else never_came_up(code)
 
     def _drain(self) -> "list[messages.FromWorker]":
         """Return what the worker managed to say before it died."""
@@ -334,20 +365,6 @@ class WorkerProcess:
         except (EOFError, msgspec.DecodeError):
             pass
         return said
-
-
-_OWN_CAUSES = (Cause.OUT_OF_MEMORY, Cause.OVERRAN)
-
-
-def _death_by(code: int | None) -> Death:
-    """Say what an exit code means; a worker killed from outside is not the work's own doing."""
-    if code is None:
-        return Death(False, Cause.SILENT, "its process was killed and did not die")
-    if code >= 0:
-        return Death(True, None, f"its process exited with code {code}")
-    number = signal.Signals(-code)
-    ours = number not in _OUR_OWN_DEATHS
-    return Death(ours, None if ours else Cause.DIED, f"its process was killed by {number.name}")
 
 
 def _rss_bytes(pid: int) -> int:

@@ -11,6 +11,7 @@ class LocalSettings:
 
     A worker beats every `beat_every_s`; one that is silent for `dead_after_s` is dead, unless its counters show that
     it burns CPU or waits for a core. What is asked to stop, or used more than it may, gets a grace and is then killed.
+    What stands in line behind an attempt that has run for `give_back_after_s` is given back, to be placed anew.
     A spare worker is kept once some worker is `spare_after_s` old and runs more than brief work (None: never).
     `pids` and `open_files` limit each worker and what it starts.
     """
@@ -20,6 +21,7 @@ class LocalSettings:
     dead_after_s: float = 5.0
     stop_grace_s: float = 5.0
     overrun_grace_s: float = 2.0
+    give_back_after_s: float = 0.25
     spare_after_s: float | None = 1.0
     pids: int | None = 4096
     open_files: int | None = 16384

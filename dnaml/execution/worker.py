@@ -120,6 +120,8 @@ class Worker:
     def _on_control(self, message: messages.FromEngine) -> None:
         if isinstance(message, messages.Stop):
             self._stop_one(message.attempt_id)
+        elif isinstance(message, messages.GiveBack):
+            self._give_back(message.attempt_id, "given back: what ran before it takes longer than foreseen")
         elif isinstance(message, messages.Seal):
             self._runner.seal(message.attempt_id)
         elif isinstance(message, messages.Expire):
@@ -132,14 +134,19 @@ class Worker:
         with self._turn:
             if attempt_id == self._current:
                 self._runner.stop.set()
-                return
+        self._give_back(attempt_id, "stopped before it began")
+
+    def _give_back(self, attempt_id: str, why: str) -> None:
+        """Answer for an attempt that stands behind the running one."""
+        with self._turn:
             if self._current:  # the main thread runs user code, so nobody else reads
                 with contextlib.suppress(BlockingIOError):
-                    self._take_in(socket.MSG_DONTWAIT)
+                    while self._take_in(socket.MSG_DONTWAIT):
+                        pass
             begin = self._waiting.pop(attempt_id, None)
         if begin is not None:
             idle = messages.Metered(0.0, 0.0, 0.0, 0, {})
-            self._hold(messages.Ended(attempt_id, begin.epoch, "unbegun", b"", "", idle, "stopped before it began"))
+            self._hold(messages.Ended(attempt_id, begin.epoch, "unbegun", b"", "", idle, why))
             self._flush(0.0)
 
 

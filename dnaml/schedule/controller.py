@@ -264,21 +264,12 @@ class Controller:
         if self._dispatch.recovering:
             return
         self._planner.learn(event.at_s)
-        for lane in self.pool.lanes.values():
-            if lane.is_overdue(event.at_s):
-                self._planner.stale = True
-                for attempt_id in list(lane.running)[lane.resource.slots :]:
-                    self._call_back(attempt_id)
+        if any(lane.is_overdue(event.at_s) for lane in self.pool.lanes.values()):
+            self._planner.stale = True
         self._health.tick(event.at_s)
         self._moves.tick(event.at_s)
         self._speculation.tick(event.at_s)
         self._preemption.tick(event.at_s)
-
-    def _call_back(self, attempt_id: str) -> None:
-        """Take back an attempt that was handed over ahead and stands behind one that does not end."""
-        entry = self.ledger.attempts[attempt_id]
-        if entry.live[attempt_id].state is AttemptState.RUNNING:
-            self._dispatch.stop(entry, attempt_id, "what runs before it takes longer than predicted")
 
     def _on_settled(self, event: ev.Settled) -> None:
         if self._dispatch.recovering:

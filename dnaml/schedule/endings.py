@@ -28,6 +28,8 @@ class Endings:
         where, usage = attempt.placement.resource_id, event.usage
         lost = event.outcome is AttemptState.LOST and event.began and event.cause not in OWN_DOING
         self._pool.end(where, attempt.id, lost=lost, runtime_s=usage.runtime_s)
+        if event.outcome is AttemptState.STOPPED and not event.began:
+            self._pool.hold_back(where)
         self._planner.freed(where)
         self._dispatch.worked_s += usage.runtime_s
         self._note_run(entry, attempt, event)

@@ -223,6 +223,13 @@ class Pool:
             lane.lost += lost
             self._look_at(lane)
 
+    def hold_back(self, resource_id: str) -> None:
+        """Hand nothing ahead to a resource before the next start there: an attempt came back that never began."""
+        lane = self.lanes.get(resource_id)
+        if lane is not None:
+            lane.ahead = 0
+            self._look_at(lane)
+
     def reset_clocks(self) -> None:
         """Set all lanes' own clocks to the same time: nothing runs."""
         for lane in self.lanes.values():

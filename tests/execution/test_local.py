@@ -131,7 +131,7 @@ def test_what_ignores_sigterm_is_killed_with_everything_it_started(tmp_path: Pat
 
 
 def test_waiting_behind_another_attempt_uses_nothing(tmp_path: Path) -> None:
-    scene, rig = scene_of(tmp_path)
+    scene, rig = scene_of(tmp_path, replace(BRISK, give_back_after_s=60.0))
 
     def both() -> list[Command]:
         first = calling(scene, rig, "a", time.sleep, 0.8)

@@ -2,6 +2,7 @@
 
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, JobState
+from dnaml.core.events import StartAttempt
 from dnaml.core.plan import Plan, Problem
 from dnaml.core.work import Objective
 from dnaml.schedule.matching import MatchingPolicy
@@ -71,43 +72,33 @@ def overtaken() -> tuple[Desk, list]:
     return desk, handed
 
 
-def test_what_stands_behind_an_attempt_that_does_not_end_is_called_back_and_placed_elsewhere():
+def came_back(desk: Desk, *started: StartAttempt) -> list[ev.AttemptEnded]:
+    return [ended(start, desk.at_s, AttemptState.STOPPED, "given back", began=False) for start in started]
+
+
+def test_what_comes_back_unbegun_is_placed_elsewhere_and_what_runs_is_left_alone():
     desk, handed = overtaken()
     desk.up("r1")
-    assert stops(desk.after(0.3).tell(ev.Tick(at_s=desk.at_s))) == []
-    called = stops(desk.after(9.0).tell(ev.Tick(at_s=desk.at_s)))
-    assert called == [start.attempt.id for start in handed[1:]]
-    back = [ended(start, desk.at_s, AttemptState.STOPPED, "never began", began=False) for start in handed[1:]]
-    again = starts(desk.tell(*back))
+    assert stops(desk.after(9.0).tell(ev.Tick(at_s=desk.at_s))) == []
+    again = starts(desk.tell(*came_back(desk, *handed[1:])))
     assert {start.attempt.placement.resource_id for start in again} == {"r1"}
     assert sorted(start.job.id for start in again) == ["j1", "j2", "j3", "j4"]
 
 
-def test_an_attempt_is_called_back_once_and_not_before_it_was_handed_over():
-    desk = Desk(seconds={"r0": 0.001})
-    desk.up("r0")
-    handed = starts(desk.submit("a", "b"))
-    desk.began(handed[0])
-    assert stops(desk.after(9.0).tell(ev.Tick(at_s=desk.at_s))) == []
-    desk.began(handed[1])
-    assert stops(desk.after(1.0).tell(ev.Tick(at_s=desk.at_s))) == ["b.1"]
-    assert stops(desk.after(1.0).tell(ev.Tick(at_s=desk.at_s))) == []
-
-
-def test_a_job_that_was_called_back_may_still_be_cancelled():
+def test_nothing_is_handed_over_ahead_again_before_the_next_start():
     desk, handed = overtaken()
-    desk.after(9.0).tell(ev.Tick(at_s=desk.at_s))
-    assert stops(desk.cancel("j1", running=True)) == []
-    assert ends(desk.ended(handed[1], AttemptState.STOPPED)) == [("j1", JobState.CANCELLED)]
+    assert starts(desk.tell(*came_back(desk, *handed[1:]))) == []
+    assert len(starts(desk.done(handed[0]))) == 4
 
 
-def test_a_called_back_attempt_that_was_done_in_time_counts():
+def test_what_comes_back_from_a_resource_that_is_gone_waits_for_another():
     desk, handed = overtaken()
-    desk.after(9.0).tell(ev.Tick(at_s=desk.at_s))
-    assert [name for name, _ in ends(desk.done(*handed))] == ["j0", "j1", "j2", "j3", "j4"]
+    desk.tell(ev.ResourceDown(at_s=desk.at_s, resource_id="r0", reason="gone"))
+    assert starts(desk.tell(*came_back(desk, *handed))) == []
+    assert len(starts(desk.up("r1"))) == 5
 
 
-def test_no_tick_calls_anything_back_while_stored_events_are_taken_in():
-    desk, _ = overtaken()
-    desk.after(9.0)
-    assert desk.controller.recover(ev.Tick(at_s=desk.at_s)) == ()
+def test_a_job_that_came_back_may_still_be_cancelled():
+    desk, handed = overtaken()
+    desk.tell(*came_back(desk, handed[1]))
+    assert ends(desk.cancel("j1")) == [("j1", JobState.CANCELLED)]
