@@ -6,6 +6,7 @@ is opened before the marker is checked, so that a reused process id is never hit
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -21,6 +22,7 @@ MARKER = "DNAML_WORKER"
 _LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_GONE = (errno.ESRCH, errno.EINVAL, errno.ENOENT)  # the last two where a group or session still has the dead one's id
 _ROUNDS = 200  # a fork bomb that nothing contains is given up after this many scans
 
 
@@ -295,7 +297,9 @@ def _held(process: Process) -> Iterator[int | None]:
     """Hold a process by a handle, opened before its id is checked for reuse; None if it is gone."""
     try:
         handle = os.pidfd_open(process.pid)
-    except ProcessLookupError:
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
         yield None
         return
     try:

@@ -4,6 +4,7 @@ It is started without a resource (a spare) and taken into service for one: its l
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import select
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -25,6 +27,7 @@ from dnaml.execution.deaths import Death, death_by, killed, never_came_up, out_o
 from dnaml.execution.limits import Containment, Kind
 from dnaml.execution.vitals import Vitals
 
+_log = logging.getLogger(__name__)
 _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _NEARLY_FULL_SHARE = 0.9
 _KEPT_BYTES = 1 << 20  # of a payload, for a spare worker to prepare by
@@ -80,28 +83,32 @@ class WorkerProcess:
         self.data, far_data = socket.socketpair()
         self.control, far_control = socket.socketpair()
         with far_data, far_control, open(logs / self.log, "ab") as log:
+            try:
+                self._child = self._started(checkpoints, beat_every_s, (far_data.fileno(), far_control.fileno()), log)
+            except OSError:
+                for channel in (self.data, self.control):
+                    channel.close()
+                (logs / self.log).unlink()
+                raise
             self._log_fd = os.dup(log.fileno())
-            self._child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "dnaml.execution.worker",
-                    *(str(far.fileno()) for far in (far_data, far_control)),
-                    str(checkpoints),
-                    str(os.getpid()),
-                    str(beat_every_s),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(far_data.fileno(), far_control.fileno()),
-                start_new_session=True,
-                env=self._variables(),
-            )
         self.pid = self._child.pid
         self.pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
         self.data.setblocking(False)
         self.control.setblocking(False)
+
+    def _started(
+        self, checkpoints: Path, beat_every_s: float, fds: tuple[int, int], log: BinaryIO
+    ) -> subprocess.Popen[bytes]:
+        arguments = (*(str(fd) for fd in fds), str(checkpoints), str(os.getpid()), str(beat_every_s))
+        return subprocess.Popen(
+            [sys.executable, "-m", "dnaml.execution.worker", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=fds,
+            start_new_session=True,
+            env=self._variables(),
+        )
 
     def _variables(self) -> dict[str, str]:
         return {
@@ -309,7 +316,8 @@ class WorkerProcess:
             self.killed_because, self.killed_cause = because, cause
         orphans.kill_group(self.pid)
         if self._containment is not None:
-            self._containment.kill()
+            with contextlib.suppress(OSError):  # a group that is gone holds nobody
+                self._containment.kill()
 
     def bury(self, *, sweeps: bool = True) -> Death:
         """Reap a dead process and everything it left; return what it died of. What it said last is in `last_words`.
@@ -325,7 +333,10 @@ class WorkerProcess:
             orphans.kill_left_behind(self.token)
         oom = self.ran_out_of_memory()
         if self._containment is not None:
-            self._containment.close()
+            try:
+                self._containment.close()
+            except OSError as error:  # on a starved machine the dead leave their group late; a later start sweeps it
+                _log.warning("the control group of process %d stays: %s", self.pid, error)
         for channel in (self.data, self.control):
             channel.close()
         for fd in (self.pidfd, self._log_fd):
