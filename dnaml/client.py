@@ -8,14 +8,13 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dnaml.core.errors import InputError, NotFoundError
+from dnaml.core.errors import InputError
 from dnaml.core.events import CancelRequested, ResourceDown
 from dnaml.core.protocols import Policy, Predictor
 from dnaml.core.resource import Resource, Site
@@ -32,7 +31,6 @@ from dnaml.submission import PLAIN, Accepted, Call, Chunk, Options, accepted, in
 
 T = TypeVar("T")
 TEMPORARY = "temporary"
-_STORED_WITHIN_S = 10.0
 
 if TYPE_CHECKING:
     from dnaml.history import KeptResults
@@ -283,18 +281,10 @@ class Executor(concurrent.futures.Executor):
         self._engine.post(CancelRequested(at_s=self._engine.now_s(), job_id=job_id, running=True))
 
     def _record(self, job_id: str) -> Any:  # Any: history imports lazily, its Record is named in futures.py
-        """Read what is stored of a job; one accepted just now is in the journal a moment later."""
+        """Read what is stored of a job."""
         from dnaml.history import History
 
-        until_s = time.monotonic() + _STORED_WITHIN_S
-        while True:
-            try:
-                return History.read(self.state).record(job_id)
-            except NotFoundError:
-                if job_id not in self._futures or time.monotonic() > until_s:
-                    raise
-            with self._changed:
-                self._changed.wait(0.02)
+        return History.read(self.state).record(job_id)
 
     def _finish(self) -> None:
         with self._changed:

@@ -18,6 +18,7 @@ from dnaml.core.work import Computation, Job, Objective
 from dnaml.datasets.blobs import BlobLog
 from dnaml.datasets.migrations import open_journal
 from dnaml.datasets.state import StateFolder
+from dnaml.durable.accepted import accepted_since
 from dnaml.execution import messages
 from dnaml.execution.capture import InitialState, TerminalState
 from dnaml.schedule.controller import Controller
@@ -93,8 +94,9 @@ class History:
 
     @classmethod
     def read(cls, folder: Path) -> "History":
-        """Read a state folder; an engine may be working on it meanwhile."""
+        """Read a state folder; an engine may be working on it meanwhile. Every job whose `submit` returned is known."""
         history = cls(StateFolder(Path(folder)))
+        accepted = accepted_since(history.state)
         journal = open_journal(history.state, read_only=True)
         nobody = _Nobody()
         controller = Controller(nobody, nobody, Objective())
@@ -103,6 +105,8 @@ class History:
         journal.close()
         for entry in controller.ledger.open.values():
             history.jobs[entry.job.id].state = entry.state
+        for submitted in accepted(history.jobs):
+            history.note(submitted, ())
         return history
 
     def job(self, wanted: str) -> JobView:
