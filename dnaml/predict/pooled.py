@@ -55,8 +55,8 @@ class Cells:
 class Prior:
     """What kernels have in common; the plain numbers are standard deviations of ln T, but `offset` and `slope`.
 
-    Shapes: shift [R], covariance [R, R], traits [R, 1 + P] of the specs, from which both start. `asked_of` gives one
-    with covariance [R, K], with the K resources that ran alone, and the variances `own` [R].
+    Shapes: shift [R], covariance [R, R], traits [R, 1 + P] of the specs, from which both start. One that is only asked
+    has the covariance [R, K] with the first K resources, those that ran, and variances `own` [R] beside.
     """
 
     shift: FloatArray
@@ -103,41 +103,6 @@ class Prior:
         """Return the prior before any run: speed by spec, and resources related that stand out in the same rates."""
         rows = np.array(traits, dtype=np.float64).reshape(len(traits), TRAITS)
         return cls(shift=-rows[:, 0], covariance=kinship(rows, rows) + UNTOLD_SD**2 * np.eye(len(rows)), traits=rows)
-
-    def extended(self, traits: Sequence[Sequence[float]]) -> "Prior":
-        """Return the prior with further resources, on which nothing ran: what is known of others, carried by specs."""
-        if not traits:
-            return self
-        rows, shift, carry, known = self._carried(traits)
-        cross = carry @ self.covariance
-        own = kinship(rows, rows) + carry @ (self.covariance - known) @ carry.T
-        own[np.diag_indices_from(own)] += UNTOLD_SD**2 + SHIFT_SD**2
-        covariance = np.block([[self.covariance, cross.T], [cross, own]])
-        return replace(self, shift=shift, covariance=covariance, traits=np.concatenate([self.traits, rows]))
-
-    def asked_of(self, traits: Sequence[Sequence[float]]) -> "Prior":
-        """Return `extended` as far as it is asked of resources on which nothing ran: it grows with their number, not
-        with its square."""
-        if not traits:
-            return self
-        rows, shift, carry, known = self._carried(traits)
-        own = (rows[:, 1:] ** 2).sum(axis=1) / max(rows.shape[1] - 1, 1) + UNTOLD_SD**2 + SHIFT_SD**2
-        own += ((carry @ (self.covariance - known)) * carry).sum(axis=1)
-        return replace(
-            self,
-            shift=shift,
-            covariance=np.concatenate([self.covariance, carry @ self.covariance]),
-            traits=np.concatenate([self.traits, rows]),
-            own=np.concatenate([np.diagonal(self.covariance), own]),
-        )
-
-    def _carried(self, traits: Sequence[Sequence[float]]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return traits [N, 1 + P], shift [R + N], what carries from known to new [N, R], what specs told [R, R]."""
-        rows = np.array(traits, dtype=np.float64).reshape(len(traits), TRAITS)
-        known = kinship(self.traits, self.traits) + UNTOLD_SD**2 * np.eye(len(self.shift))
-        carry = kinship(rows, self.traits) @ np.linalg.inv(known)  # [N, R]
-        shift = carry @ (self.shift + self.traits[:, 0]) - rows[:, 0]
-        return rows, np.concatenate([self.shift, shift]), carry, known
 
 
 def kinship(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -189,9 +154,12 @@ class Posterior:
         variance = np.maximum(self.prior.variance(points) - explained, 1e-6) * self.prior.widen**2
         return mean, np.sqrt(variance + self.noise[..., None])
 
-    def over(self, resources: IntArray) -> "Rows":
-        """Return the posterior as it is asked live: one size and computation after the other on resources [R]."""
-        return Rows(self, resources)
+    def over(self, resources: IntArray, prior: Prior | None = None) -> "Rows":
+        """Return the posterior as it is asked live: one size and computation after the other on resources [R].
+
+        With a `prior` the resources are numbered by it; those with cells come first, as they do here.
+        """
+        return Rows(self, resources, prior or self.prior)
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Return error and variance [..., M] of each cell's mean, predicted from the kernel's other cells."""
@@ -206,9 +174,9 @@ class Rows:
     computation, and a term where a cell ran on the very resource. `at` gives what `Posterior.at` gives.
     """
 
-    def __init__(self, posterior: Posterior, resources: IntArray) -> None:
-        prior, cells = posterior.prior, posterior.cells
-        self._posterior, self._resources = posterior, resources
+    def __init__(self, posterior: Posterior, resources: IntArray, prior: Prior) -> None:
+        cells = posterior.cells
+        self._posterior, self._prior = posterior, prior
         self._g = prior.covariance[np.ix_(resources, cells.at.resource)] + prior.offset_sd**2  # [R, M]
         self._weighed = self._g @ posterior.inverse  # [R, M]
         self._explained = (self._weighed * self._g).sum(axis=-1)  # [R]
@@ -216,10 +184,12 @@ class Rows:
         ran = resources[:, None] == cells.at.resource[None, :]  # [R, M]
         self._own_r, self._own_m = ran.nonzero()  # pairs
         self._rows = ran.any(axis=1).nonzero()[0]
+        nowhere = replace(cells.at, size=np.zeros((len(resources), 0)), resource=resources)
+        self._mean, self._before = prior.mean(nowhere), prior.variance(nowhere)  # [R] at the middle of all sizes
 
     def at(self, points: Points) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean, sd and prior sd [R] of ln T at points of one size, bucket and computation."""
-        posterior, prior, cells = self._posterior, self._posterior.prior, self._posterior.cells.at
+        posterior, prior, cells = self._posterior, self._prior, self._posterior.cells.at
         dot = cells.size @ points.size[0]  # [M]
         bucket, item = cells.bucket == points.bucket[0], cells.item == points.item[0]
         shared = prior.slope_sd**2 * dot + prior.bucket_sd**2 * bucket + prior.item_sd**2 * item
@@ -231,9 +201,11 @@ class Rows:
             cross = self._g[self._rows] + shared
             cross[np.searchsorted(self._rows, self._own_r), self._own_m] += own
             explained[self._rows] = ((cross @ posterior.inverse) * cross).sum(axis=-1)
-        before = prior.variance(points)
+        size = points.size[0]
+        before = self._before + (prior.slope_sd**2 + prior.resource_slope_sd**2) * (size @ size)
         variance = np.maximum(before - explained, 1e-6) * prior.widen**2
-        return prior.mean(points) + moved, np.sqrt(variance + posterior.noise), np.sqrt(before + posterior.noise)
+        mean = self._mean + (moved + prior.slope * size.sum())
+        return mean, np.sqrt(variance + posterior.noise), np.sqrt(before + posterior.noise)
 
 
 def stacked(kernels: Sequence[Cells]) -> Cells:
@@ -287,11 +259,12 @@ def _relate(prior: Prior, cells: Cells, start: Prior) -> Prior:
     posterior = Posterior(prior=prior, cells=cells)
     cross = np.where(cells.count[:, None, :] > 0, prior.covariance[:, cells.at.resource].transpose(1, 0, 2), 0.0)
     deviation = (cross @ posterior.weights[..., None])[..., 0]  # [K, R]: kernel's row minus shift
-    left = prior.covariance - cross @ posterior.inverse @ cross.transpose(0, 2, 1)
     count = len(deviation)
     shift = (count * (prior.shift + deviation.mean(axis=0)) + SHIFT_KERNELS * start.shift) / (count + SHIFT_KERNELS)
     around = prior.shift + deviation - shift
-    scatter = around.T @ around + left.sum(axis=0)
+    scatter = around.T @ around + count * prior.covariance
+    for each, inverse in zip(cross, posterior.inverse, strict=True):  # in turn: [R, R] once, not for every kernel
+        scatter -= each @ inverse @ each.T
     covariance = (scatter + PRIOR_KERNELS * start.covariance) / (count + PRIOR_KERNELS)
     return replace(prior, shift=shift, covariance=covariance)
 

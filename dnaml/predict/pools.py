@@ -12,7 +12,7 @@ from dnaml.predict.bound import traits
 from dnaml.predict.cost import Tariffs, Traffic, moved_bytes
 from dnaml.predict.history import History
 from dnaml.predict.outcomes import QUANTILE_LEVELS, Hazard
-from dnaml.predict.pooled import Prior, Rows
+from dnaml.predict.pooled import Rows
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,10 +36,10 @@ class KeptAnswers:
         self.depends_on_data = self.tariffs.depends_on_data
         self.hazard = hazard.rates_per_h(resources)
         self.hazard.setflags(write=False)
-        self.prior: Prior | None = None
-        """over these resources too, those that never ran included"""
-        self.learned: Prior | None = None
-        """the same for kernels that ran"""
+        self.traits: FloatArray | None = None
+        """what the specs of the resources tell [R, 1 + P]"""
+        self.shift: FloatArray | None = None
+        """how slow a kernel that never ran is expected to be on them, in ln [R]"""
         self.rows_of: dict[str, Rows] = {}
         """by kernel"""
         self.clear()

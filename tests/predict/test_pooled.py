@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dnaml.predict.bound import TRAITS, traits
+from dnaml.predict.bound import TRAITS
 from dnaml.predict.history import History, bucket_of
-from dnaml.predict.pooled import Cells, Points, Posterior, Prior, _quantile, learn, noise_variance, stacked
+from dnaml.predict.pooled import Posterior, Prior, _quantile, learn, noise_variance, stacked
 from tests.predict.worlds import world
 
 
@@ -109,41 +109,6 @@ def test_learned_relations_predict_left_out_cells_better_than_none():
 
     learned = learn(kernels, start=flat_prior(5))
     assert loss(learned) < 0.75 * loss(flat_prior(5))
-
-
-def test_a_further_resource_starts_at_the_speed_its_spec_suggests():
-    prior = flat_prior(2).extended([(0.5,) + (0.0,) * (TRAITS - 1)])
-    np.testing.assert_allclose(prior.shift, [0, 0, -0.5])
-    assert prior.covariance[2, 2] > prior.covariance[0, 0]
-    assert prior.extended([]) is prior
-
-
-def test_a_further_resource_takes_after_those_that_stand_out_in_the_same_rates():
-    quick_sums, quick_hashes = (
-        traits({"fp64_flop_per_s": 1e12, "hash_bytes_per_s": 1e9}),
-        traits({"fp64_flop_per_s": 4e10, "hash_bytes_per_s": 2.5e10}),
-    )
-    prior = Prior.of_specs([quick_sums, quick_hashes]).extended([quick_sums])
-    np.testing.assert_allclose(prior.covariance, prior.covariance.T)
-    assert np.linalg.eigvalsh(prior.covariance).min() > 0
-    assert prior.covariance[2, 0] > 0.3 > 0 > prior.covariance[2, 1]
-
-
-def test_what_is_asked_of_resources_that_never_ran_is_that_of_the_whole_prior():
-    rng = np.random.default_rng(3)
-    traits = [tuple(rng.normal(size=TRAITS)) for _ in range(7)]
-    known = replace(Prior.of_specs(traits[:4]), covariance=np.cov(rng.normal(size=(4, 9))), shift=rng.normal(size=4))
-    whole, asked = known.extended(traits[4:]), known.asked_of(traits[4:])
-    np.testing.assert_allclose(asked.shift, whole.shift)
-    np.testing.assert_allclose(asked.own, np.diagonal(whole.covariance))
-    np.testing.assert_allclose(asked.covariance, whole.covariance[:, :4])
-    at, ran = (
-        Points(size=np.zeros((len(r), 1)), bucket=r, item=r * 0, resource=r) for r in (np.arange(7), np.arange(3))
-    )
-    cells = Cells(at=ran, count=np.ones(3), mean=np.array([1.0, 2.0, 0.0]), scatter=np.zeros(3))
-    for found, same in zip(*(Posterior(prior=one, cells=cells).at(at) for one in (asked, whole)), strict=True):
-        np.testing.assert_allclose(found, same)
-    assert known.asked_of([]) is known
 
 
 def test_a_size_never_run_follows_the_slope_of_the_sizes_that_ran():
