@@ -20,9 +20,10 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import Row, main
+from dnaml.core.reference import RATES
 from dnaml.datasets.samples import SampleStore
 from dnaml.telemetry.attempt import TreeSampler
-from dnaml.telemetry.profile import SCORE_REFERENCE, profile_resource
+from dnaml.telemetry.profile import profile_resource
 from dnaml.telemetry.sampler import Sampler, Source
 
 _RATE_HZ = 10.0
@@ -203,7 +204,7 @@ def profile_rows(quick: bool) -> list[Row]:
             f"longest of {len(walls)}: {max(walls):.2f} s",
         )
     ]
-    for key in (*SCORE_REFERENCE, "latency_s", "startup_s"):
+    for key in (*RATES, "latency_s", "startup_s"):
         values = [p.spec[key] for p in profiles if key in p.spec]
         if len(values) < 2:
             rows.append(Row(id=f"T2.cv.{key}", metric="CV", value=None, unit="%", note="the probe could not run here"))

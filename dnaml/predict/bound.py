@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dnaml.core.reference import CORE_RATES
+
 FloatArray = npt.NDArray[np.float64]
 
 POWER = 4.0
@@ -62,22 +64,7 @@ AXES: tuple[Axis, ...] = (
     Axis(demands=("transferred_bytes",), supplies=("network_bytes_per_s", "bandwidth_bytes_per_s")),
 )
 
-# One core of a common server of 2023; a machine at these rates has speed 1.
-_REFERENCE: Mapping[str, float] = {
-    "fp64_flop_per_s": 4e10,
-    "fp32_flop_per_s": 8e10,
-    "torch_fp64_flop_per_s": 4e10,
-    "torch_fp32_flop_per_s": 8e10,
-    "bf16_flop_per_s": 1.6e11,
-    "int8_op_per_s": 3.2e11,
-    "vector_exp_per_s": 1e9,
-    "sort_items_per_s": 5e7,
-    "sequential_bytes_per_s": 2e10,
-    "random_access_per_s": 8e6,
-    "hash_bytes_per_s": 1e9,
-    "python_ops_per_s": 2e7,
-}
-RATES: tuple[str, ...] = tuple(_REFERENCE)
+RATES: tuple[str, ...] = tuple(CORE_RATES)
 _CLOCK, _REFERENCE_CLOCK_HZ = "clock_average_hz", 2.5e9
 _FASTEST_LOG = 7.0
 
@@ -105,7 +92,7 @@ def bounds_s(demand: Mapping[str, float], specs: Sequence[Mapping[str, float]]) 
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-TRAITS = 1 + len(_REFERENCE)
+TRAITS = 1 + len(CORE_RATES)
 
 
 def traits(spec: Mapping[str, float]) -> tuple[float, ...]:
@@ -114,7 +101,7 @@ def traits(spec: Mapping[str, float]) -> tuple[float, ...]:
     The speed is the mean log of the known rates, else of the clock, else 0; behind it stands, for each rate, ln(rate)
     against the reference and that speed, 0 where unknown. Only the spec counts: one more resource moves no other.
     """
-    found = [math.log(spec[key] / rate) if spec.get(key, 0.0) > 0 else None for key, rate in _REFERENCE.items()]
+    found = [math.log(spec[key] / rate) if spec.get(key, 0.0) > 0 else None for key, rate in CORE_RATES.items()]
     known = [value for value in found if value is not None]
     if not known:
         clock_hz = spec.get(_CLOCK, 0.0)

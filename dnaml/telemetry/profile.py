@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dnaml.core.errors import DnamlError, InputError
+from dnaml.core.reference import RATES
 from dnaml.core.types import Kind, Resource, Site, UnitType
 from dnaml.telemetry import power, processor
 
@@ -30,23 +31,6 @@ ONE_THREAD: Mapping[str, str] = dict.fromkeys(
     "1",
 )
 """Environment of every process that runs or measures work: one thread in each numerical library."""
-
-SCORE_REFERENCE: Mapping[str, float] = {
-    "fp64_flop_per_s": 4e10,
-    "fp32_flop_per_s": 8e10,
-    "torch_fp64_flop_per_s": 4e10,
-    "torch_fp32_flop_per_s": 8e10,
-    "bf16_flop_per_s": 1.6e11,
-    "int8_op_per_s": 3.2e11,
-    "vector_exp_per_s": 1e9,
-    "sort_items_per_s": 5e7,
-    "sequential_bytes_per_s": 2e10,
-    "random_access_per_s": 8e6,
-    "hash_bytes_per_s": 1e9,
-    "python_ops_per_s": 2e7,
-    "disk_write_bytes_per_s": 5e8,
-}
-"""One core of a common server of 2023, rounded; a score of 1 means as fast as that in the geometric mean."""
 
 _PROFILE_TIMEOUT_S = 60.0
 
@@ -81,15 +65,13 @@ def profile_resource(
 
 
 def probe_score(resource: Resource) -> float:
-    """Return the geometric mean of the resource's probes, each as a ratio to `SCORE_REFERENCE`.
+    """Return the geometric mean of the resource's probes, each over that of the reference core.
 
     Enter, where measured: BLAS products of numpy (fp64, fp32) and torch (fp64, fp32, bf16, int8), vector exponentials,
     sorting, sequential bandwidth, dependent random reads, hashing, the Python loop, and disk writes. Raises InputError
     for a resource with none of them.
     """
-    ratios = [
-        resource.spec[key] / reference for key, reference in SCORE_REFERENCE.items() if resource.spec.get(key, 0) > 0
-    ]
+    ratios = [resource.spec[key] / reference for key, reference in RATES.items() if resource.spec.get(key, 0) > 0]
     if not ratios:
         raise InputError(f"{resource.id}: has no probe in its spec; run profile_resource first")
     return math.exp(sum(map(math.log, ratios)) / len(ratios))

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from dnaml.core.errors import DnamlError, InputError
+from dnaml.core.reference import RATES
 from dnaml.core.types import Kind, Resource, Site, UnitType
 from dnaml.telemetry import profile
-from dnaml.telemetry.profile import SCORE_REFERENCE, measure_device, probe_score, profile_resource
+from dnaml.telemetry.profile import measure_device, probe_score, profile_resource
 
-PROBES = [*SCORE_REFERENCE, "latency_s", "startup_s", "triad_bytes_per_s", "gather_items_per_s"]
+PROBES = [*RATES, "latency_s", "startup_s", "triad_bytes_per_s", "gather_items_per_s"]
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,12 @@ def test_the_environment_of_a_resource_holds_in_its_profile(local):
 
 
 def test_the_score_is_one_at_the_reference_and_the_geometric_mean_elsewhere():
-    reference = Resource(id="reference", spec=dict(SCORE_REFERENCE))
+    reference = Resource(id="reference", spec=dict(RATES))
     assert probe_score(reference) == pytest.approx(1.0)
     key = "fp64_flop_per_s"
-    faster = replace(reference, spec={**SCORE_REFERENCE, key: SCORE_REFERENCE[key] * 2 ** len(SCORE_REFERENCE)})
+    faster = replace(reference, spec={**RATES, key: RATES[key] * 2 ** len(RATES)})
     assert probe_score(faster) == pytest.approx(2.0)
-    assert probe_score(Resource(id="partial", spec={key: SCORE_REFERENCE[key] * 3})) == pytest.approx(3.0)
+    assert probe_score(Resource(id="partial", spec={key: RATES[key] * 3})) == pytest.approx(3.0)
 
 
 def test_a_resource_without_probes_has_no_score():
