@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from dnaml.core.errors import InputError
 from dnaml.core.events import Acquire, Command, Event, Release, ResourceDown, ResourceUp
 from dnaml.core.resource import Resource
 from dnaml.execution.providers.limited import limited
@@ -40,6 +41,12 @@ class CarrierSettings:
     call_limit_s: float = 120.0
     pause_s: float = 1.0
     audit_every_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raise InputError for settings with which nothing would be ordered."""
+        for name in ("at_once", "tries"):
+            if getattr(self, name) < 1:
+                raise InputError(f"scaling: {name} must be at least 1, got {getattr(self, name)}")
 
 
 class Carrier:

@@ -30,7 +30,7 @@ class Order:
 
 
 class Provider(Protocol):
-    """Sells machines. Calls may block or raise ProviderError; several may be made at once, from threads of the carrier."""
+    """Sells machines. Calls may block or raise ProviderError; several may be made at once, each from its own thread."""
 
     @property
     def name(self) -> str:

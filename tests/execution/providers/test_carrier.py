@@ -258,6 +258,12 @@ def test_a_dry_run_says_what_it_would_do_and_why():
     assert said == ["would acquire 2 x small: test", "would release m1: idle"]
 
 
+@pytest.mark.parametrize("settings", [{"at_once": 0}, {"tries": 0}])
+def test_a_carrier_that_would_order_nothing_is_refused(settings):
+    with pytest.raises(InputError, match="must be at least 1, got 0"):
+        CarrierSettings(**settings)
+
+
 def test_a_call_that_raises_raises_here():
     with pytest.raises(ZeroDivisionError):
         limited(lambda: 1 // 0, 5.0)
