@@ -57,6 +57,7 @@ _ASK = {
     "objective": "balanced",
     "k": 3,
 }
+_LOCAL = ("here", "fuzzed")  # what may be of this machine
 _PROBE, _TRAIN = "/probe", "/models/train"  # asked so that neither measures for seconds nor starts a process
 
 
@@ -90,7 +91,7 @@ class Fuzz:
         while "{" in url:
             start, end = url.index("{"), url.index("}")
             named = self._text()
-            url = url[:start] + ("none" if named == "here" and path.endswith(_PROBE) else named) + url[end + 1 :]
+            url = url[:start] + ("none" if named in _LOCAL and path.endswith(_PROBE) else named) + url[end + 1 :]
         headers = {"Last-Event-ID": pick.choice(("0", "-1", "x", "9" * 30))} if pick.random() < 0.9 else {}
         if pick.random() < 0.2:
             name = pick.choice(("Idempotency-Key", "Origin", "Content-Encoding", "Cookie", "Authorization", "Accept"))

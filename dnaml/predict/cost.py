@@ -115,7 +115,7 @@ class Tariffs:
         `kept_s` after it. NaN where no part of the tariff that depends on time is known.
         """
         used_s = runtime_s + self.start_s[:, None]
-        if not any(getattr(self, key).any() for key in _KEYS):
+        if self.only_rent:
             only_rent: FloatArray = self.price_usd_per_s[:, None] * used_s
             return only_rent
         moved = traffic or Traffic.none()
@@ -132,6 +132,11 @@ class Tariffs:
         known = ~np.isnan(self.price_usd_per_s) | metered
         costs: FloatArray = np.where(known[..., None], whole, np.nan)
         return costs
+
+    @property
+    def only_rent(self) -> bool:
+        """Say whether nothing costs anything but rent, billed to the fraction."""
+        return not any(getattr(self, key).any() for key in _KEYS)
 
     @property
     def depends_on_data(self) -> bool:

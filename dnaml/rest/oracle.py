@@ -1,12 +1,11 @@
 """Predictions for those who ask without running: the engine's kind of predictor, taught every run that ended.
 
-Rows of seconds are kept for computations asked before; a computation whose kernel never ran is bounded by its demand
-over all resources at once. Both are what the predictor itself answers, resource by resource.
+A computation whose kernel never ran is bounded by its demand, from arrays of the whole pool; of others the predictor is
+asked for mean and spread. Either is what the predictor itself answers, resource by resource.
 """
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,26 +14,34 @@ import numpy.typing as npt
 
 from dnaml.core.resource import Resource
 from dnaml.core.work import Computation
-from dnaml.predict.outcomes import costs_usd
-from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, LivePredictor
+from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S
+from dnaml.predict.placing import LivePredictor
+from dnaml.predict.unmeasured import BOUND_SD, EFFICIENCY_LOG
 from dnaml.rest.live import Live
 from dnaml.rest.supplies import Supplies
 
 FloatArray = npt.NDArray[np.float64]
 NORMAL_P90 = 1.2815516
-_CHUNK = 128  # resources asked at once: a predictor relates each to each other
+_SHORTEST_LOG, _LONGEST_LOG = np.log(SHORTEST_S), np.log(LONGEST_S)
 _LEARN_EVERY_S = 5.0
-_MOST_VALUES = 40_000_000
+_BOUND_RATIO = np.exp(NORMAL_P90 * np.full(1, BOUND_SD))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """What is predicted of one computation: seconds [3, R] at p10, p50 and p90, cost [R] of the median, NaN unknown."""
+    """What is predicted of one computation: seconds [R] at the median, `ratio` [R] or [1] of p90 to it and of it to
+    p10, cost [R] of the median, NaN unknown."""
 
-    runtime_s: FloatArray
+    median_s: FloatArray
+    ratio: FloatArray
     cost_usd: FloatArray
     feasible: npt.NDArray[np.bool_]
     path: str
+
+    def band_s(self, place: int) -> tuple[float, float, float]:
+        """Return p10, p50 and p90 on one resource."""
+        middle, ratio = self.median_s.item(place), self.ratio.item(place if len(self.ratio) > 1 else 0)
+        return middle / ratio, middle, middle * ratio
 
 
 class Oracle:
@@ -46,8 +53,7 @@ class Oracle:
         self._predictor = LivePredictor()
         self._learned_s = 0.0
         self._pool: tuple[Resource, ...] = ()
-        self._supplies = Supplies.of(())
-        self._rows: OrderedDict[object, Row] = OrderedDict()
+        self.supplies = Supplies.of(())
 
     def rows(self, computations: Sequence[Computation]) -> tuple[tuple[Resource, ...], list[Row]]:
         """Return the resources R, and the row of each computation over them."""
@@ -65,64 +71,27 @@ class Oracle:
         resources = self._resources()
         if resources is not self._pool:
             self._pool = resources
-            self._supplies = Supplies.of(resources)
-            self._rows.clear()
+            self.supplies = Supplies.of(resources)
         runs, now_s = self._live.runs, time.monotonic()
         if runs and (at_once or now_s - self._learned_s >= _LEARN_EVERY_S):
             count = len(runs)
             self._predictor = self._predictor.updated(runs[:count])
             del runs[:count]
             self._learned_s = now_s
-            self._rows.clear()
 
     def _row(self, computation: Computation) -> Row:
         known = computation.kernel in self._predictor.history.kernels
-        if not known and computation.demand:
-            bounded = self._bounded(computation)
-            if bounded is not None:
-                return bounded
-        key = (
-            computation.id,
-            computation.kernel,
-            computation.memory_bytes,
-            computation.input_bytes,
-            *computation.size.items(),
-            *computation.demand.items(),
-        )
-        row = self._rows.get(key)
-        if row is None:
-            row = self._rows[key] = self._asked(computation)
-            if len(self._rows) * 5 * len(self._pool) > _MOST_VALUES:
-                self._rows.popitem(last=False)
+        bound_s = None if known else self.supplies.bounds_s(computation.demand)
+        if bound_s is not None:
+            median_s, ratio = bound_s * float(np.exp(EFFICIENCY_LOG)), _BOUND_RATIO
+            path = "dna-match" if self._predictor.prior is None else "pool"
         else:
-            self._rows.move_to_end(key)
-        return row
-
-    def _bounded(self, computation: Computation) -> Row | None:
-        """Return the row of a computation whose kernel never ran; None where its demand says nothing of a resource."""
-        bound_s = self._supplies.bounds_s(computation.demand)
-        if bound_s is None:
-            return None
-        middle = bound_s * float(np.exp(EFFICIENCY_LOG))
-        ratio = float(np.exp(NORMAL_P90 * BOUND_SD))
+            mean, sd, path = self._predictor.spread(computation, self._pool)
+            median_s, ratio = np.exp(np.clip(mean, _SHORTEST_LOG, _LONGEST_LOG)), np.exp(NORMAL_P90 * sd)
         return Row(
-            runtime_s=np.stack([middle / ratio, middle, middle * ratio]),
-            cost_usd=middle * self._supplies.price_usd_per_s,
-            feasible=self._supplies.holds(computation.memory_bytes),
-            path="dna-match" if self._predictor.prior is None else "pool",
+            median_s=median_s,
+            ratio=ratio,
+            cost_usd=self.supplies.cost_usd(median_s, computation),
+            feasible=self.supplies.holds(computation.memory_bytes),
+            path=path,
         )
-
-    def _asked(self, computation: Computation) -> Row:
-        """Return what the predictor says, asked for some resources after the others."""
-        shape = len(self._pool)
-        runtime_s, cost_usd = np.empty((3, shape)), np.empty(shape)
-        path = "none"
-        for first in range(0, shape, _CHUNK):
-            part = self._supplies.chunk(first, _CHUNK)
-            answer = self._predictor.predict([computation], part)
-            levels = [answer.runtime_s.quantile(level)[0] for level in (0.1, 0.5, 0.9)]
-            runtime_s[:, first : first + len(part)] = levels
-            cost_usd[first : first + len(part)] = costs_usd(levels[1][None, :, None], part, [computation])[0, :, 0]
-            path = answer.path
-        feasible = self._supplies.holds(computation.memory_bytes)
-        return Row(runtime_s=runtime_s, cost_usd=cost_usd, feasible=feasible, path=path)

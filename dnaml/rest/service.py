@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import logging
 import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -162,7 +163,10 @@ class Service:
         self._known = None
 
     def probe(self, resource_id: str) -> Resource:
-        """Measure a resource of this machine and keep its profile; a Problem with status 409 while one is measured."""
+        """Measure a resource of this machine and keep its profile.
+
+        A Problem has status 409 while one is measured, 503 where this machine is too busy to.
+        """
         from dnaml.telemetry.profile import profile_resource
 
         target = self.resource(resource_id)
@@ -172,6 +176,9 @@ class Service:
             raise Problem(409, "a resource is being measured already", kind="conflict")
         try:
             profiled = profile_resource(target)
+        except subprocess.TimeoutExpired as error:
+            told = f"{resource_id}: was not measured within {error.timeout:.0f} s; this machine has too much to do"
+            raise Problem(503, told, kind="busy", headers={"Retry-After": "60"}) from error
         finally:
             self._probing.release()
         keep(self.settings.state, [profiled])

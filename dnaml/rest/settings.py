@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from dnaml.core.errors import InputError
@@ -14,6 +15,7 @@ from dnaml.scaling import Scaling
 
 DEFAULT_PORT = 8750
 TOKENS = "tokens.json"  # in the state folder
+_MOST_HOST = 255  # characters of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,11 @@ class ServiceSettings:
 
 def is_loopback(host: str) -> bool:
     """Say whether a host name or address can only be reached from this machine."""
+    return len(host) <= _MOST_HOST and _is_loopback(host)
+
+
+@lru_cache(256)  # asked three times a request; to read an address costs more than all else at the gate
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.resource import Resource
+from dnaml.core.work import Computation
 from dnaml.predict.bound import AXES
+from dnaml.predict.cost import Tariffs, Traffic
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -16,16 +18,14 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Supplies:
-    """Shapes: `pace` [A, R] seconds for a unit of work on each axis (NaN unknown), `cores`, `memory_bytes`,
-    `price_usd_per_s` [R]."""
+    """Shapes: `pace` [A, R] seconds for a unit of work on each axis (0 unknown), `cores`, `memory_bytes` [R]."""
 
-    resources: tuple[Resource, ...]
-    ids: tuple[str, ...]
     pace: FloatArray
     cores: FloatArray
     memory_bytes: FloatArray
-    price_usd_per_s: FloatArray
-    chunks: dict[int, tuple[Resource, ...]]
+    tariffs: Tariffs
+    only_rent: bool
+    """whether all that costs anything anywhere is rent by the second"""
 
     @classmethod
     def of(cls, resources: Sequence[Resource]) -> Self:
@@ -33,30 +33,27 @@ class Supplies:
         rate = np.array(
             [[max((r.spec[n] for n in axis.supplies if n in r.spec), default=0.0) for r in resources] for axis in AXES]
         ).reshape(len(AXES), len(resources))
+        tariffs = Tariffs.of(resources)
         with np.errstate(divide="ignore"):
             pace = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0)
         return cls(
-            resources=tuple(resources),
-            ids=tuple(r.id for r in resources),
             pace=pace,
             cores=np.array([r.spec.get("cores", 1.0) for r in resources], dtype=np.float64),
             memory_bytes=np.array([np.inf if r.memory_bytes is None else r.memory_bytes for r in resources]),
-            price_usd_per_s=np.array(
-                [np.nan if r.price_usd_per_h is None else r.price_usd_per_h / 3600.0 for r in resources]
-            ),
-            chunks={},
+            tariffs=tariffs,
+            only_rent=tariffs.only_rent and not tariffs.start_s.any(),
         )
 
     def holds(self, memory_bytes: int | None) -> BoolArray:
         """Return [R]: which resources have the memory."""
         return self.memory_bytes >= (memory_bytes or 0)
 
-    def chunk(self, first: int, size: int) -> tuple[Resource, ...]:
-        """Return some resources, always the same values, so that a predictor may keep what it knows of them."""
-        found = self.chunks.get(first)
-        if found is None:
-            found = self.chunks[first] = self.resources[first : first + size]
-        return found
+    def cost_usd(self, runtime_s: FloatArray, computation: Computation) -> FloatArray:
+        """Return [R]: what a computation costs if it takes so long [R]; NaN where no price is known."""
+        if self.only_rent:
+            return np.asarray(runtime_s * self.tariffs.price_usd_per_s, dtype=np.float64)
+        whole = self.tariffs.cost_usd(runtime_s[None, :, None], traffic=Traffic.of([computation]))
+        return np.asarray(whole[0, :, 0], dtype=np.float64)
 
     def bounds_s(self, demand: Mapping[str, float]) -> FloatArray | None:
         """Return the bound [R] as `predict.bound.bound_s` gives it; None where a resource shares no axis with it."""

@@ -146,7 +146,7 @@ async def predict(request: Request) -> Response:
     pool, rows = await run_in_threadpool(service.oracle.rows, computations)
     told = []
     for computation, row in zip(computations, rows, strict=True):
-        order = _best(row.runtime_s[1] if ask.unfit else np.where(row.feasible, row.runtime_s[1], np.inf), ask.k)
+        order = _best(row.median_s if ask.unfit else np.where(row.feasible, row.median_s, np.inf), ask.k)
         found = [_predicted(computation, pool, row, place) for place in order]
         told.append(PredictionAnswer(computation_id=computation.id, predicted_by=row.path, resources=found))
     return answer(PredictionsAnswer(predictions=told))
@@ -245,14 +245,14 @@ def _nearest(service: Service, computation: Computation) -> Sequence[Resource]:
         return pool
     asked, (row,) = service.oracle.rows([computation])
     known = {one.id for one in pool}
-    orders = (np.argsort(row.runtime_s[1], kind="stable"), np.argsort(row.cost_usd, kind="stable"))
+    orders = (np.argsort(row.median_s, kind="stable"), np.argsort(row.cost_usd, kind="stable"))
     places = {int(place): None for order in orders for place in order[:_EACH_WAY]}
     return [asked[place] for place in places if asked[place].id in known]
 
 
 def _predicted(computation: Computation, pool: Sequence[Resource], row: Row, place: int) -> Candidate:
     told = _candidate(pool, row, place)
-    slow_s = row.runtime_s[2, place].reshape(1, 1, 1)
+    slow_s = np.full((1, 1, 1), told.runtime_p90_s)
     told.cost_p90_usd = float(costs_usd(slow_s, (pool[place],), [computation])[0, 0, 0])
     told.feasible = bool(row.feasible[place])
     return told
@@ -275,7 +275,7 @@ def _planned(computation: Computation, row: Row, pool: Sequence[Resource], objec
 def _scores(row: Row, objective: Objective) -> Any:  # an array of floats [R]
     """Return the weighted median time and cost [R], each over its least; inf where the computation does not fit."""
     share_cost, share_latency, *_ = objective.shares()
-    time_s, cost_usd = row.runtime_s[1], row.cost_usd
+    time_s, cost_usd = row.median_s, row.cost_usd
     score = time_s * ((share_latency + 1e-6) / float(time_s.min(initial=np.inf)))
     least = float(np.fmin.reduce(cost_usd, initial=np.inf)) if share_cost > 0 else np.inf
     if 0 < least < np.inf:
@@ -294,7 +294,7 @@ def _best(score: Any, k: int) -> list[int]:  # an array of floats [R]
 
 
 def _candidate(pool: Sequence[Resource], row: Row, place: int, score: float | None = None) -> Candidate:
-    low, middle, high = row.runtime_s[:, place].tolist()
+    low, middle, high = row.band_s(place)
     return Candidate(
         resource_id=pool[place].id,
         runtime_p10_s=low,
