@@ -1,8 +1,14 @@
-"""What a service tells of a job, read: whether it is over, what it returned, what it failed with."""
+"""What a service tells of a job, read: whether it is over, what it returned, what it failed with.
 
+An exception is made again only where its type is one of Python's own or of dnaml's: those stand in a fixed table, and
+nothing is imported because a service named it.
+"""
+
+import builtins
 from collections.abc import Mapping
 from typing import Any
 
+from dnaml.core import errors
 from dnaml.core.errors import ComputationFailed, ComputationStopped
 
 OVER = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -19,6 +25,27 @@ class ServerTraceback(Exception):
         return f'\n"""\n{self.args[0]}"""'
 
 
+class RemoteError(ComputationFailed):
+    """Says that a job's code raised an exception whose type is not made again here.
+
+    `type_name` is that type's full name, `message` what it said, `traceback` where.
+    """
+
+    def __init__(self, text: str, *, type_name: str, message: str, traceback: str) -> None:
+        super().__init__(text)
+        self.type_name, self.message, self.traceback = type_name, message, traceback
+
+
+_SENTINELS = (StopIteration, StopAsyncIteration)  # they mean something else to whoever waits for a future
+_MADE_AGAIN: dict[str, type[Exception]] = {
+    f"{kind.__module__}.{name}": kind
+    for module in (builtins, errors)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _SENTINELS)
+}
+"""full name of a type -> the type"""
+
+
 def is_over(told: Told) -> bool:
     """Say whether a job has ended."""
     return told["state"] in OVER
@@ -31,10 +58,27 @@ def failure_of(told: Told) -> BaseException | None:
         return None
     if told["state"] == "CANCELLED":
         return ComputationStopped(f"job {job_id}: {told.get('error') or 'was cancelled'}")
-    failed = ComputationFailed(f"job {job_id}: {told.get('error') or note}")
+    failed = _raised(told) or ComputationFailed(f"job {job_id}: {told.get('error') or note}")
     if told.get("traceback"):
         failed.__cause__ = ServerTraceback(told["traceback"])
     return failed
+
+
+def _raised(told: Told) -> Exception | None:
+    """Return the exception that a job's code raised, as itself or as a RemoteError; None where none is told."""
+    line, raised = str(told.get("error") or ""), told.get("raised") or {}
+    name, _, message = line.partition(": ")
+    kind, args = _MADE_AGAIN.get(raised.get("type", "")), raised.get("args")
+    if kind is not None and args is not None:
+        try:
+            return kind(*args)
+        except TypeError:  # it takes other arguments than it keeps
+            pass
+    trace = told.get("traceback") or ""
+    if not raised and not (trace and name.isidentifier()):
+        return None
+    type_name = raised.get("type", name)
+    return RemoteError(f"job {told['id']}: {line}", type_name=type_name, message=message, traceback=trace)
 
 
 def result_of(told: Told) -> Any:  # JSON values

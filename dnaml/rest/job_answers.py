@@ -17,7 +17,7 @@ from dnaml.execution.capture import compare
 from dnaml.execution.parts import joined
 from dnaml.history import JobView
 from dnaml.rest.live import Live
-from dnaml.rest.results import plain_result
+from dnaml.rest.results import plain_result, raised_by
 from dnaml.rest.schemas import JobAnswer, Predicted
 from dnaml.rest.service import Service
 
@@ -55,6 +55,7 @@ def whole_job(service: Service, view: JobView) -> JobAnswer:
         told.result = msgspec.Raw(body) if body is not None else None
     else:
         told.traceback = outcome.traceback[-MOST_TRACEBACK:] or None
+        told.raised = raised_by(outcome.exception)
     return told
 
 

@@ -1,10 +1,15 @@
-"""Results as JSON, read from the worker's pickle by a reader that runs no code: plain values and numpy numbers only."""
+"""What workers pickled, as JSON, read by readers that run no code: plain values and numpy numbers; of an exception its
+type by name and its arguments, so far as they are plain.
+"""
 
 import io
 import pickle
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+from dnaml.rest.schemas import Raised
 
 MOST_BYTES = 4 << 20
 _PLAIN = {
@@ -37,6 +42,54 @@ def plain_result(body: bytes) -> tuple[bytes | None, str | None]:
         return None, f"the result cannot be written as JSON: {error}"
     except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, ImportError) as error:
         return None, f"the result cannot be read: {type(error).__name__}"
+
+
+def raised_by(body: bytes) -> Raised | None:
+    """Return what a pickled exception is, by name; None for one that cannot be told so."""
+    if not body or len(body) > MOST_BYTES:
+        return None
+    try:
+        found = _ByName(io.BytesIO(body)).load()
+    except (pickle.UnpicklingError, ValueError, TypeError, EOFError, AttributeError, LookupError, RecursionError):
+        return None
+    if not isinstance(found, _Made):
+        return None
+    raised = Raised(type=f"{found.named.module}.{found.named.name}", args=list(found.args))
+    try:
+        plain = all(isinstance(one, str | int | float | None) for one in found.args)
+        msgspec.json.encode(raised)  # not so of lone surrogates and of very long numbers
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        plain = False
+    return raised if plain else Raised(type=raised.type, args=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Stands for anything that a pickle names, whatever it is; to call it makes a stand-in too."""
+
+    module: str
+    name: str
+
+    def __call__(self, *args: object, **_: object) -> "_Made":
+        return _Made(self, args)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Stands for what a named thing would have made of its arguments."""
+
+    named: _Named
+    args: tuple[object, ...]
+
+    def __setstate__(self, state: object) -> None:
+        """Take no state in."""
+
+
+class _ByName(pickle.Unpickler):
+    """Imports nothing: every name stays a name."""
+
+    def find_class(self, module: str, name: str) -> Any:  # as the base class says
+        return _Named(module, name)
 
 
 class _Plain(pickle.Unpickler):

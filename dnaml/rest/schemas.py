@@ -18,6 +18,13 @@ class Predicted(msgspec.Struct, kw_only=True):
     by: str
 
 
+class Raised(msgspec.Struct, kw_only=True):
+    """What a job's code raised: `module.name` of its type, and its arguments where all are plain."""
+
+    type: str
+    args: list[Any] | None  # text, numbers, null
+
+
 class JobAnswer(msgspec.Struct, kw_only=True):
     """One job. `result` is there once it succeeded, if it is plain data; `result_note` says why it is not."""
 
@@ -41,6 +48,7 @@ class JobAnswer(msgspec.Struct, kw_only=True):
     result: Any = None  # whatever the computation returned, as JSON
     result_note: str | None = None
     traceback: str | None = None
+    raised: Raised | None = None
 
 
 class JobsPage(msgspec.Struct, kw_only=True):

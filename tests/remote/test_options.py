@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 import dnaml
-from dnaml.core.errors import ComputationFailed, ComputationStopped, InputError, NotFoundError
+from dnaml.core.errors import ComputationStopped, InputError, NotFoundError
 from dnaml.core.work import Job
 from dnaml.remote import AccessRefused, NotReachable
+from dnaml.remote.job import RemoteError
 from dnaml.remote.wire import Wire
 from dnaml.rest.auth import Scope
 from dnaml.rest.settings import Limits
@@ -67,11 +68,15 @@ def test_the_same_key_is_the_same_job(service: Served) -> None:
             ex.options(idempotency_key="mine").submit(work.double, 5)
 
 
-def test_a_failure_brings_the_traceback_of_the_worker(service: Served) -> None:
+def test_a_failure_is_the_exception_itself_with_the_traceback_of_the_worker(service: Served) -> None:
     with dnaml.connect(service.url) as ex:
-        error = ex.submit(work.fail, "of mine").exception(60)
-    assert isinstance(error, ComputationFailed)
+        error = ex.submit(work.fail, "of\nmine").exception(60)
+        own = ex.submit(work.refuse, "its own").exception(60)
+    assert (type(error), error.args) == (ValueError, ("of\nmine",))
     assert "work.py" in str(error.__cause__)
+    assert isinstance(own, RemoteError)
+    assert (own.type_name, own.message) == ("tests.rest.work.Refusal", "its own")
+    assert "work.py" in own.traceback
 
 
 def test_a_stopped_job_says_so_and_cannot_be_withdrawn(service: Served) -> None:

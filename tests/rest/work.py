@@ -65,3 +65,12 @@ def total(numbers: list[int]) -> list[int]:
 def marked(x: int) -> int:
     """Return the square of a number."""
     return x * x
+
+
+class Refusal(Exception):
+    """Is a type that only this module knows."""
+
+
+def refuse(text: str) -> None:
+    """Fail with an exception of this module's own."""
+    raise Refusal(text)
