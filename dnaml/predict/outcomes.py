@@ -27,6 +27,20 @@ def lognormal_quantiles(mean: FloatArray, sd: FloatArray) -> FloatArray:
     return values
 
 
+def at_level(log_values: FloatArray, level: float) -> FloatArray:
+    """Return ln seconds at a level: linear in the normal score between LEVELS and beyond the outermost."""
+    from statistics import NormalDist
+
+    if level in LEVELS:
+        return log_values[:, LEVELS.index(level)]
+    score = NormalDist().inv_cdf(level)
+    right = int(np.clip(np.searchsorted(NORMAL, score), 1, len(NORMAL) - 1))
+    weight = (score - NORMAL[right - 1]) / (NORMAL[right] - NORMAL[right - 1])
+    left = log_values[:, right - 1]
+    between: FloatArray = left + weight * (log_values[:, right] - left)
+    return between
+
+
 def costs_usd(
     runtime_s: FloatArray, resources: Sequence[Resource], computations: Sequence[Computation] | None = None
 ) -> FloatArray:

@@ -22,6 +22,9 @@ from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
 from dnaml.predict.pooled import Posterior, Prior, Rows, learn
 from dnaml.predict.pools import MATCH, MODEL, PATHS, POOL, RUNS, KeptAnswers, Key
 from dnaml.predict.told import PairModel, Told
+from dnaml.predict.unmeasured import BOUND_SD as BOUND_SD
+from dnaml.predict.unmeasured import EFFICIENCY_LOG as EFFICIENCY_LOG
+from dnaml.predict.unmeasured import UNKNOWN_SD
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -30,8 +33,6 @@ LEARN_FROM = 16  # kernels
 FIRST_LEARN = 12  # runs
 LEARN_GROWTH = 3  # the prior is learned again at three times the runs
 MOST_POOLS = 8
-EFFICIENCY_LOG, BOUND_SD = 0.7, 1.0  # a run takes about twice its bound, within a factor of e
-UNKNOWN_SD = 2.0
 WIDEST_RATIO = 1.5  # by which runs may widen what a model said
 
 

@@ -17,22 +17,34 @@ from dnaml.core.errors import CorruptError, InputError
 from dnaml.core.prediction import LEVELS
 from dnaml.core.types import Computation, ComputationDNA, Objective, Resource, ResourceDNA
 from dnaml.datasets.screening import sound_rows
-from dnaml.datasets.table import IDS, RunTable, feature_columns, load_runs
+from dnaml.datasets.table import IDS, RunTable, load_runs
 from dnaml.dna.geometry import Weights
-from dnaml.predict import baselines, bilinear, calibration, design, experts, hazard, history, placing, pooled, trees
-from dnaml.predict.bound import bound_s, log_speed
+from dnaml.predict import (
+    baselines,
+    bilinear,
+    calibration,
+    design,
+    experts,
+    hazard,
+    history,
+    placing,
+    pooled,
+    trees,
+    unmeasured,
+)
 from dnaml.predict.design import Encoder
+from dnaml.predict.drawn import ENERGY, energies, energy_usd, with_drawn
 from dnaml.predict.experts import Counts, Kind
 from dnaml.predict.kept import Kept
 from dnaml.predict.model import Model, Noise, fit_model
-from dnaml.predict.outcomes import LONGEST_S, NORMAL, SHORTEST_S
+from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S, at_level
 from dnaml.predict.paired.asking import candidates
 from dnaml.predict.paired.atlas import Atlas
 from dnaml.predict.paired.grid import Entity
 from dnaml.predict.paired.interpretable import Described
 from dnaml.predict.paired.learned import Learned
 from dnaml.predict.paired.parts import PARTS
-from dnaml.predict.placing import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
+from dnaml.predict.power import Power
 from dnaml.predict.probing import Goal, best_first
 from dnaml.predict.weights import by_name, load_model, save_model
 
@@ -59,6 +71,7 @@ class _State:
     fitted_rows: int = 0
     learned: Learned | None = None
     model: Model | None = None
+    power: Power = field(default_factory=Power)
     prices: dict[str, float] = field(default_factory=dict)
     described: dict[str, Described] = field(default_factory=dict)
     set_aside: dict[str, int] = field(default_factory=dict)
@@ -99,6 +112,7 @@ _CLASSES = by_name(
     history.KernelRuns,
     pooled.Prior,
     hazard.Hazard,
+    Power,
 )
 
 
@@ -138,7 +152,8 @@ class RuntimePredictor:
         return other
 
     def predict(self, pairs: "pd.DataFrame") -> "pd.DataFrame":
-        """Return `runtime_s` (median), `runtime_s_p10`, `runtime_s_p90`, `cost_usd` where a price is known, and `path`.
+        """Return `runtime_s` (median), `runtime_s_p10`, `runtime_s_p90`, `cost_usd` where a price is known, and `path`;
+        `energy_j` with its p10 and p90 where runs told what they drew.
 
         Aligned with `pairs.index`; each row's answer depends on that row alone.
         """
@@ -151,9 +166,12 @@ class RuntimePredictor:
             "runtime_s_p10": values[:, LEVELS.index(0.1)],
             "runtime_s_p90": values[:, LEVELS.index(0.9)],
         }
+        found.update(energies(self._fitted().power, pairs, values))
         price = self._prices(pairs)
         if np.isfinite(price).any():
             found["cost_usd"] = values[:, LEVELS.index(0.5)] * price
+            if ENERGY in found:
+                found["cost_usd"] = found["cost_usd"] + energy_usd(found[ENERGY], pairs)
         return pd.DataFrame({**found, "path": paths}, index=pairs.index)
 
     def predict_quantiles(self, pairs: "pd.DataFrame", levels: Sequence[float] = (0.1, 0.5, 0.9)) -> "pd.DataFrame":
@@ -164,7 +182,7 @@ class RuntimePredictor:
             raise InputError(f"levels must be inside (0, 1), got {tuple(levels)}")
         log_values, _ = self._log_quantiles(pairs)
         rising = sorted(levels)
-        found = np.maximum.accumulate([np.exp(_at_level(log_values, level)) for level in rising])
+        found = np.maximum.accumulate([np.exp(at_level(log_values, level)) for level in rising])
         by_level = dict(zip(rising, found, strict=True))
         return pd.DataFrame({level: by_level[level] for level in levels}, index=pairs.index)
 
@@ -283,7 +301,7 @@ class RuntimePredictor:
         if state.learned is not None and len(pairs):
             log_values, paths = state.learned.log_quantiles(pairs)
         elif state.model is None or state.counts is None:
-            log_values, paths = _matched(pairs), [PATH_MATCH] * len(pairs)
+            log_values, paths = unmeasured.log_quantiles(pairs), [PATH_MATCH] * len(pairs)
         else:
             log_values, groups = state.model.log_quantiles(state.model.encoder.design(pairs), state.counts)
             paths = [f"blend/{Kind(kind).name.lower()}" for kind, _ in groups]
@@ -302,7 +320,8 @@ class RuntimePredictor:
 
 def _fitted(table: RunTable, *, seed: int) -> _State:
     frame, reasons = _usable(table)
-    return _learnt(frame, _State(seed=seed, prices=_known_prices(frame), set_aside=reasons))
+    state = _State(seed=seed, prices=_known_prices(frame), power=with_drawn(Power(), frame), set_aside=reasons)
+    return _learnt(frame, state)
 
 
 def _learnt(frame: "pd.DataFrame", before: _State) -> _State:
@@ -325,6 +344,7 @@ def _updated(state: _State, table: RunTable) -> _State:
     state = replace(state, prices={**state.prices, **_known_prices(frame)}, set_aside=reasons)
     if len(frame) == 0:
         return state
+    state = replace(state, power=with_drawn(state.power, frame))
     if state.learned is None and state.model is None:
         return _learnt(frame, state)
     kept = None
@@ -370,30 +390,3 @@ def _known_prices(frame: "pd.DataFrame") -> dict[str, float]:
     names, prices = frame["resource_id"].tolist(), frame["price_usd_per_s"].to_numpy(dtype=float)
     known = np.flatnonzero(~np.isnan(prices))
     return {str(names[place]): float(prices[place]) for place in known[np.argsort(prices[known], kind="stable")]}
-
-
-def _matched(pairs: "pd.DataFrame") -> FloatArray:
-    """Return quantiles [N, Q] of ln seconds where nothing ever ran: the physical bound, else the specs alone."""
-    rows = []
-    for record in pairs[feature_columns(pairs)].to_dict("records"):
-        numbers = {str(k): float(v) for k, v in record.items() if isinstance(v, (int, float)) and np.isfinite(v)}
-        spec = {k[2:]: v for k, v in numbers.items() if k.startswith("r_")}
-        bound = bound_s({k[2:]: v for k, v in numbers.items() if k.startswith(("c_", "s_"))}, spec)
-        rows.append((-log_speed(spec), UNKNOWN_SD) if bound is None else (np.log(bound) + EFFICIENCY_LOG, BOUND_SD))
-    both = np.array(rows, dtype=np.float64).reshape(len(pairs), 2)
-    log_values: FloatArray = both[:, :1] + both[:, 1:] * NORMAL
-    return log_values
-
-
-def _at_level(log_values: FloatArray, level: float) -> FloatArray:
-    """Return ln seconds at a level: linear in the normal score between LEVELS and beyond the outermost."""
-    from statistics import NormalDist
-
-    if level in LEVELS:
-        return log_values[:, LEVELS.index(level)]
-    score = NormalDist().inv_cdf(level)
-    right = int(np.clip(np.searchsorted(NORMAL, score), 1, len(NORMAL) - 1))
-    weight = (score - NORMAL[right - 1]) / (NORMAL[right] - NORMAL[right - 1])
-    left = log_values[:, right - 1]
-    between: FloatArray = left + weight * (log_values[:, right] - left)
-    return between
