@@ -1,6 +1,7 @@
 """`autolog()`: every run and decision of this process's executors, and every training, kept in MLflow beside the work.
 
-The work never waits for the tracking store: rows go to a bounded spool on disk and a thread sends them.
+The work never waits for the tracking store: rows go to a bounded spool on disk and a thread sends them. A training is
+written when it ends, by whoever asked for it.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dnaml.engine import Watcher
+    from dnaml.predict.fitted import Hears
     from dnaml.tracking import Store
 
 
@@ -36,6 +38,7 @@ class LogSettings:
 
 
 _chosen: list[LogSettings] = []  # empty, or the one in force
+_listening: "list[Hears]" = []  # to fits, as long as it is
 
 
 def autolog(
@@ -45,15 +48,24 @@ def autolog(
 
     Each executor gets one run with its resources, their DNA and this machine as tags, curves of predicted and measured
     times, and a table of every attempt with its decision; a run of `own_run_s` seconds or more gets a page below it.
-    `uri` defaults to `$MLFLOW_TRACKING_URI`, else to the SQLite file of the executor's state folder.
+    Each `RuntimePredictor.fit` gets a run of its own with data card and model. `uri` defaults to
+    `$MLFLOW_TRACKING_URI`, else to the SQLite file of the executor's state folder.
 
     >>> import dnaml
     >>> dnaml.autolog(send_every_s=30)
     >>> dnaml.autolog(disable=True)
     """
     chosen = LogSettings(uri=uri, own_run_s=own_run_s, send_every_s=send_every_s)
+    from dnaml.predict.fitted import LISTENERS
+
     _chosen.clear()
+    LISTENERS[:] = [hears for hears in LISTENERS if hears not in _listening]
+    _listening.clear()
     if not disable:
+        from dnaml.logbook.trainings import kept_in
+
+        _listening.append(kept_in(uri))
+        LISTENERS.extend(_listening)
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         _chosen.append(chosen)

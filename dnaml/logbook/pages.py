@@ -44,11 +44,10 @@ def curves(rows: Sequence[Row], first_step: int) -> list[tuple[str, float, int, 
 
 
 def own_pages(header: Row, rows: Sequence[Row], *, parent: str, own_run_s: float) -> list[Page]:
-    """Return the pages of trainings and of runs that took long, the longest first where there are too many."""
+    """Return the pages of runs that took long, the longest first where there are too many."""
     long = [row for row in rows if row.get("kind") == "run" and (row.get("runtime_s") or 0.0) >= own_run_s]
     long = sorted(long, key=lambda row: -row["runtime_s"])[:MOST_PAGES]
-    trained = [row for row in rows if row.get("kind") == "training"]
-    return [*(_run_page(header, row, parent) for row in long), *(_training_page(row, parent) for row in trained)]
+    return [_run_page(header, row, parent) for row in long]
 
 
 def _run_page(header: Row, row: Row, parent: str) -> Page:
@@ -69,16 +68,4 @@ def _run_page(header: Row, row: Row, parent: str) -> Page:
         metrics=[(key, value, at_ms, 0) for key, value in {**numbers, **telemetry}.items()],
         parent=parent,
         failed=row["outcome"] != "done",
-    )
-
-
-def _training_page(row: Row, parent: str) -> Page:
-    at_ms = int(row["at_s"] * 1000)
-    numbers = {key: value for key, value in row.items() if isinstance(value, float) and key != "at_s"}
-    return Page(
-        name="training",
-        tags={"dnaml.kind": "training"},
-        params={key: value for key, value in row.items() if key not in ("kind", *numbers, "at_s")},
-        metrics=[(key, value, at_ms, 0) for key, value in numbers.items()],
-        parent=parent,
     )

@@ -5,6 +5,7 @@ of simple experts ("blend/..."), and where nothing ever ran by the bound or the 
 """
 
 import os
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -35,6 +36,7 @@ from dnaml.predict import (
 from dnaml.predict.design import Encoder
 from dnaml.predict.drawn import ENERGY, energies, energy_usd, with_drawn
 from dnaml.predict.experts import Counts, Kind
+from dnaml.predict.fitted import tell
 from dnaml.predict.kept import Kept
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S, at_level
@@ -136,8 +138,10 @@ class RuntimePredictor:
         """
         from threadpoolctl import threadpool_limits
 
+        table, began_s = load_runs(runs), time.perf_counter()
         with threadpool_limits(1):  # small fits: threads that wait for a busy core spin longer than they work
-            self._state = _fitted(load_runs(runs), seed=self.seed)
+            self._state = _fitted(table, seed=self.seed)
+        tell(self, table, time.perf_counter() - began_s)
         return self
 
     def update(self, probes: "RunTable | pd.DataFrame") -> "RuntimePredictor":

@@ -157,11 +157,9 @@ def test_curves_have_a_point_for_each_row_or_means_of_many():
 
 def test_only_long_runs_get_a_page_and_it_knows_its_own_resource_alone():
     header = {"tags": {"dnaml.dna.a": "[1]", "dnaml.dna.b": "[2]", "hw.cpu.model": "x"}}
-    rows = [run_row(1, runtime_s=20.0), run_row(2), {"kind": "training", "at_s": 1.0, "rows": 5, "fit_s": 2.0}]
-    long, training = own_pages(header, rows, parent="p", own_run_s=10.0)
+    (long,) = own_pages(header, [run_row(1, runtime_s=20.0), run_row(2)], parent="p", own_run_s=10.0)
     assert long.tags == {"dnaml.dna.a": "[1]", "hw.cpu.model": "x", "dnaml.kind": "run", "dnaml.job_id": "j1"}
-    assert long.parent == training.parent == "p"
-    assert training.params == {"rows": 5}
+    assert long.parent == "p"
 
 
 def test_the_queue_is_bounded_and_counts(tmp_path, monkeypatch):
