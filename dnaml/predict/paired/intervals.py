@@ -15,8 +15,9 @@ from dnaml.predict.paired.gate import bucket_of
 from dnaml.predict.paired.grid import FloatArray
 
 LEAST_SD = 0.01  # ln seconds
-RIDGE, NOVELTY_RIDGE = 0.1, 0.5  # the second per episode, over the number of entities: few tell no slope
+RIDGE, NOVELTY_RIDGE = 0.1, 0.15  # the second per episode, over the number of entities: few tell no slope
 OWN_TRUST = 3.0  # probes' worth of trust in the replays' typical error
+OWN_POWER = 0.85  # by which the scale follows own errors: left out, probes err more than what is asked about
 FEWEST_OWN = 2  # probes before their errors say anything
 LEAST_NOVELTY, NEAREST_PERCENT = 0.3, 10.0  # added before the logarithm; replays nearer than this share say no more
 
@@ -135,4 +136,4 @@ def _own_factor(blend: Blend, typical: dict[int, float]) -> float:
     if usual is None or blend.probes < FEWEST_OWN or not np.isfinite(blend.own_error):
         return 1.0
     squared = (OWN_TRUST * usual**2 + blend.probes * blend.own_error**2) / (OWN_TRUST + blend.probes)
-    return float(np.sqrt(squared) / usual)
+    return float((np.sqrt(squared) / usual) ** OWN_POWER)
