@@ -79,28 +79,43 @@ def replay(
     grid: Grid, folds: Sequence[Fold], fits: Sequence[Fitted], names: Sequence[str], *, seed: int = 0
 ) -> list[Episode]:
     """Return the episodes of held-out entities; `fits` holds the experts fitted on each fold."""
-    found = []
+    found: list[Episode] = []
     for number, (fold, fitted) in enumerate(zip(folds, fits, strict=True)):
         held = np.flatnonzero(~fold.entities)
         rng = np.random.default_rng([seed, number])
         for entity in _entities(held, len(grid.entities), rng):
-            for unseen, probes, asked in _drawn(grid, fold, entity, rng):
-                task = task_of(grid, fold.place, entity, probes, asked)
-                means, sds, own = arrays_of(fitted.answers(task), names, task.asked)
-                found.append(
-                    Episode(
-                        task=task,
-                        truth=grid.y[entity, asked],
-                        means=means,
-                        sds=sds,
-                        own_errors=own,
-                        entity=entity,
-                        fold=number,
-                        unseen=unseen,
-                        novelty=fitted.sources.novelty(task.entity_x),
-                    )
-                )
+            for probes, seen, hidden in _drawn(grid, fold, entity, rng):
+                found += _episodes(grid, fold, fitted, names, entity, (probes, seen, hidden), number)
     return found
+
+
+def _episodes(
+    grid: Grid,
+    fold: Fold,
+    fitted: Fitted,
+    names: Sequence[str],
+    entity: int,
+    drawn: tuple[IntArray, IntArray, IntArray],
+    number: int,
+) -> Iterator[Episode]:
+    """Yield the episodes of one entity with the same probes: experts answer once for items seen and never seen."""
+    probes, seen, hidden = drawn
+    every = task_of(grid, fold.place, entity, probes, np.concatenate([seen, hidden]))
+    means, sds, own = arrays_of(fitted.answers(every), names, every.asked)
+    novelty = fitted.sources.novelty(every.entity_x)
+    for asked, rows in ((seen, slice(0, len(seen))), (hidden, slice(len(seen), None))):
+        if len(asked):
+            yield Episode(
+                task=task_of(grid, fold.place, entity, probes, asked),
+                truth=grid.y[entity, asked],
+                means=means[rows],
+                sds=sds[rows],
+                own_errors=own,
+                entity=entity,
+                fold=number,
+                unseen=asked is hidden,
+                novelty=novelty,
+            )
 
 
 def task_of(grid: Grid, place: IntArray, entity: int, probes: IntArray, asked: IntArray) -> Task:
@@ -125,17 +140,28 @@ def _entities(held: IntArray, members: int, rng: np.random.Generator) -> list[in
     return drawn
 
 
-def _drawn(grid: Grid, fold: Fold, entity: int, rng: np.random.Generator) -> Iterator[tuple[bool, IntArray, IntArray]]:
-    """Yield (are the items asked about unseen, items probed, items asked about) for each number of probes."""
+def _drawn(
+    grid: Grid, fold: Fold, entity: int, rng: np.random.Generator
+) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+    """Yield (items probed, items asked about that were seen, those never seen) for each number of probes.
+
+    Where not every item tells a scale-out, items seen and never seen come apart: a curve answers all items or none.
+    """
     cells = np.flatnonzero(grid.known[entity])
     seen, hidden = cells[fold.place[cells] >= 0], cells[fold.place[cells] < 0]
     if len(cells) < FEWEST_CELLS:
         return
+    none, whole = cells[:0], len(np.unique(np.isfinite(grid.scale_out[cells]))) == 1
     for count in PROBES:
         if count > MOST_PROBED_SHARE * len(cells) or (count >= RARE_FROM and rng.random() * RARE_EVERY > 1):
             continue
         drawn = rng.permutation(seen)
-        if len(drawn) > count:
-            yield False, drawn[:count], drawn[count : count + MOST_ASKED]
-        if len(hidden) and len(drawn) >= count:
-            yield True, drawn[:count], rng.permutation(hidden)[:MOST_ASKED]
+        known = drawn[count : count + MOST_ASKED]
+        new = rng.permutation(hidden)[:MOST_ASKED] if len(hidden) and len(drawn) >= count else none
+        if whole:
+            if len(known) or len(new):
+                yield drawn[:count], known, new
+            continue
+        for pair in ((known, none), (none, new)):
+            if len(pair[0]) or len(pair[1]):
+                yield drawn[:count], *pair
