@@ -21,6 +21,8 @@ from dnaml.execution.summary import Element, elements_of, largest_difference, wi
 
 _EMPTY: Mapping[str, str] = {}
 
+_OF_NO_FILES = mapping_digest({})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitialState:
@@ -159,8 +161,9 @@ def terminal_state(result: object, *, outputs: Iterable[str | os.PathLike[str]] 
     """
     elements = elements_of(result)
     files = {os.fspath(path): file_digest(path) if os.path.exists(path) else "missing" for path in outputs}
+    of_files = mapping_digest(files) if files else _OF_NO_FILES
     parts = [part for name, element in elements.items() for part in (name, element.digest)]
-    return TerminalState(digest=text_digest((*parts, mapping_digest(files))), elements=elements, outputs=files)
+    return TerminalState(digest=text_digest((*parts, of_files)), elements=elements, outputs=files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NU
 _NEARLY_FULL_SHARE = 0.9
 _KEPT_BYTES = 1 << 20  # of a payload, for a spare worker to prepare by
 _DIES_WITHIN_S = 2.0
+_READ_BYTES = 1 << 16  # a larger buffer is mapped and unmapped by the system each time
 _EACH_S = 0.0001  # least that an attempt takes
 
 
@@ -247,7 +248,7 @@ class WorkerProcess:
     def read(self) -> Iterator[messages.FromWorker]:
         """Yield what the worker said since the last call; raises EOFError when it is gone."""
         try:
-            data = self.data.recv(1 << 20, socket.MSG_DONTWAIT)
+            data = self.data.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:

@@ -3,6 +3,7 @@
 Everything here runs in the worker's main thread, but `so_far`, `seal` and `expire`, which its other thread calls.
 """
 
+import _signal  # type: ignore[import-not-found]  # signal.getsignal adds a search for a name, at each attempt
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 _PART, _PARTS = "DNAML_PART", "DNAML_PARTS"
 _MOST_TO_SEAL = 64  # attempts that may stand in line here, twice over
+_handler = _signal.getsignal
 _encode_json = msgspec.json.Encoder().encode
 SealedToEngine = Callable[[messages.Sealed], None]
 
@@ -82,7 +84,7 @@ class Runner:
 
     def listen_to_sigterm(self) -> None:
         """Take SIGTERM ourselves, again if user code took it over: what expired is told from what was killed."""
-        if signal.getsignal(signal.SIGTERM) != self._on_sigterm:
+        if _handler(signal.SIGTERM) != self._on_sigterm:
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from dnaml.execution.digests import short_digest
 
 _MOST_ELEMENTS = 256
 _PLACES = 64
+_PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 Number = float | str  # text for what JSON has no number for: nan, inf, -inf
 
@@ -30,6 +31,9 @@ class Element:
 
 def elements_of(result: object) -> dict[str, Element]:
     """Return the top-level elements of a result by name: keys, positions, fields, columns, or `result` itself."""
+    if type(result) in _PLAIN:
+        name = type(result).__qualname__
+        return {"result": Element(digest=short_digest(result), kind=name, numbers=_numbers(result))}
     elements: dict[str, Element] = {}
     for name, value in _parts(result):
         elements[name] = Element(digest=short_digest(value), kind=_kind(value), numbers=_numbers(value))

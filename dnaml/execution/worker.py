@@ -20,7 +20,7 @@ from dnaml.execution.running import Runner
 BEAT_EVERY_S = 1.0
 _HOLD_S = 0.001
 _BRIEF_S = 0.0005
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 16  # a larger buffer is mapped and unmapped by the system each time
 
 
 class Worker:
