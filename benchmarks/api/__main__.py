@@ -1,14 +1,14 @@
-"""`python -m benchmarks.api`: load, overload, hostile clients, plans per second, start-up, fuzz."""
+"""`python -m benchmarks.api [--quick] [--json] [--only F1,F3]`: load, plans per second, start-up, the page, overload,
+hostile clients, requests made from the document, fuzz."""
 
+import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx
-
-from benchmarks.api import hostile, load, overload, page, plans, served
+from benchmarks.api import documented, hostile, load, overload, page, plans, served
 from benchmarks.api.fuzzing import Fuzz
 from benchmarks.report import Row, main
 from dnaml.rest.app import create_app
@@ -18,50 +18,67 @@ from dnaml.rest.settings import Limits, ServiceSettings
 SEED = 7
 
 
-def measure(quick: bool) -> Sequence[Row]:
-    """Return every row; the quick run sends 20,000 mutated requests instead of 1,000,000."""
-    return [
-        *load.rows(quick),
-        *plans.rows(quick),
-        *served.rows(quick),
-        *page.rows(quick),
-        *overload.rows(quick),
-        *hostile.rows(quick),
-        *_fuzzed(20_000 if quick else 1_000_000),
-    ]
+def measure(quick: bool, only: Sequence[str]) -> Sequence[Row]:
+    """Return the rows of the groups named, in order."""
+    return [row for name in only for row in GROUPS[name](quick)]
 
 
-def _fuzzed(count: int) -> list[Row]:
+def _fuzzed(quick: bool) -> list[Row]:
+    """Return the rows of mutated requests: 20,000 of them or 1,000,000."""
     with tempfile.TemporaryDirectory() as folder:
-        limits = Limits(requests_per_s=1e6, burst=10_000_000)
-        settings = ServiceSettings(
-            state=Path(folder) / "state",
-            root=Path(folder),
-            allow=("tests.rest.work",),
-            allow_argv=True,
-            limits=limits,
-        )
-        service = Service(settings)
-        app = create_app(settings, service)
-
-        async def run() -> Fuzz:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8750") as client:
-                fuzz = Fuzz(app, seed=SEED)
-                await fuzz.run(client, count)
-                return fuzz
-
+        service = Service(_settings(Path(folder)))
+        fuzz = Fuzz(create_app(service.settings, service), seed=SEED)
         try:
-            fuzz = asyncio.run(run())
+            asyncio.run(fuzz.run(20_000 if quick else 1_000_000))
         finally:
             service.close()
     failed = sum(number for status, number in fuzz.statuses.items() if status >= 500) + fuzz.failures
-    told = f"{fuzz.sent} requests; statuses {dict(sorted(fuzz.statuses.items()))}"
+    told = f"{fuzz.sent:,} requests; statuses {dict(sorted(fuzz.statuses.items()))}"
     return [
         Row(id="F3.5xx", metric="5xx, or exceptions in the last handler", value=failed, unit="", bar=0.0, note=told),
         Row(id="F3.undocumented", metric="undocumented answers", value=len(fuzz.undocumented), unit="", bar=0.0),
     ]
 
 
+def _made(quick: bool) -> list[Row]:
+    """Return the rows of requests made from the OpenAPI document: 1,000 of them or 100,000."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(_settings(Path(folder)))
+        app = create_app(service.settings, service)
+        try:
+            found = documented.sent_to(app, 1_000 if quick else 100_000, seed=SEED)
+            failures = app.state.gate.failures
+        finally:
+            service.close()
+    told = f"{found.sent:,} cases by schemathesis over {found.operations} operations; {'; '.join(found.broken[:3])}"
+    return [
+        Row(id="F3.schema", metric="answers that the document does not describe, or 5xx", value=len(found.broken),
+            unit="", bar=0.0, note=told),
+        Row(id="F3.schema.last", metric="exceptions in the last handler", value=failures, unit="", bar=0.0),
+    ]  # fmt: skip
+
+
+def _settings(folder: Path) -> ServiceSettings:
+    limits = Limits(requests_per_s=1e6, burst=10_000_000)
+    allow = ("tests.rest.work",)
+    return ServiceSettings(state=folder / "state", root=folder, allow=allow, allow_argv=True, limits=limits)
+
+
+GROUPS: dict[str, Callable[[bool], list[Row]]] = {
+    "U1": load.rows,
+    "U2": plans.rows,
+    "U3": lambda quick: [*served.rows(quick), *page.rows(quick)],
+    "F1": overload.rows,
+    "F2": hostile.rows,  # and E9
+    "F3": lambda quick: [*_fuzzed(quick), *_made(quick)],
+}
+
+
 if __name__ == "__main__":
-    sys.exit(main("api", measure, seeds=[SEED]))
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--only", default=",".join(GROUPS), help="groups of rows, by comma")
+    options, others = parser.parse_known_args()
+    chosen = options.only.split(",")
+    if unknown := set(chosen) - set(GROUPS):
+        sys.exit(f"python -m benchmarks.api: no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    sys.exit(main("api", lambda quick: measure(quick, chosen), others, seeds=[SEED]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.api.direct import Asgi, ask
 from benchmarks.report import Op, Row
 from dnaml.core.resource import Resource, Site
 from dnaml.rest.app import create_app
@@ -77,37 +78,13 @@ def _measured(resources: int, requests: int, *, batch: int) -> tuple[float, floa
     return used_s / requests * 1e6, requests * batch / used_s
 
 
-async def _ask(app, bodies: list[bytes]) -> float:  # type: ignore[no-untyped-def]  # an ASGI application
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+async def _ask(app: Asgi, bodies: list[bytes]) -> float:
     began_s = 0.0
     for place, body in enumerate(bodies):
         if place == 5:
             began_s = time.process_time()
-        status = 0
-
-        async def receive(body: bytes = body) -> dict[str, object]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: dict[str, object]) -> None:
-            nonlocal status
-            status = message.get("status", status)  # type: ignore[assignment]
-
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "path": "/api/v1/plans",
-            "raw_path": b"/api/v1/plans",
-            "query_string": b"",
-            "headers": headers,
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8750),
-            "scheme": "http",
-            "root_path": "",
-        }
-        await app(scope, receive, send)
-        assert status == 200, status
+        answer = await ask(app, "POST", "/api/v1/plans", body, headers={"content-type": "application/json"})
+        assert answer.status == 200, answer.body
     return time.process_time() - began_s
 
 
