@@ -74,6 +74,11 @@ class Design:
             y=None if self.y is None else self.y[chosen],
         )
 
+    def ordered(self) -> "Design":
+        """Return the rows in an order of their own, so that the order they came in changes nothing."""
+        features = [*self.computation_x.T[::-1], *self.resource_x.T[::-1]]
+        return self.rows(np.lexsort((*features, self.target, self.resource, self.computation)))
+
     def joined(self, other: "Design") -> "Design":
         """Return these rows followed by others."""
         return Design(

@@ -4,7 +4,7 @@ The weight of an expert depends on the kind of query (`Kind`) and on how many ru
 resource never seen is not what is best for a pair that ran before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -59,11 +59,29 @@ class Pooled:
         """Return mean and sd [N] of ln seconds."""
         mean, sd = np.empty(len(asked)), np.empty(len(asked))
         _, first, of_resource = np.unique(_with_rates(asked), return_index=True, return_inverse=True)
-        pool = _resources(asked.rows(first))
-        for place, computation in enumerate(_computations(asked)):
-            values = np.log(self.live.predict([computation], pool).runtime_s.values[0, of_resource[place]])
-            mean[place], sd[place] = values[3], (values[5] - values[1]) / 2.5631
+        pool = tuple(_resources(asked.rows(first)))
+        of_computation: dict[tuple[str, bytes], list[int]] = {}
+        for place, (name, size) in enumerate(zip(asked.computation.tolist(), asked.size, strict=True)):
+            of_computation.setdefault((name, size.tobytes()), []).append(place)
+        for places in of_computation.values():
+            both = self._said(_computations(asked.rows(np.array(places[:1])))[0], pool)
+            mean[places], sd[places] = both[:, of_resource[places]]
         return mean, sd
+
+    def on(self, resources: Design) -> Callable[[Design], tuple[FloatArray, FloatArray]]:
+        """Return what answers mean and sd [N] of ln seconds for one computation (a row) on these resources [N]."""
+        pool = tuple(_resources(resources))
+
+        def ask(computation: Design) -> tuple[FloatArray, FloatArray]:
+            mean, sd = self._said(_computations(computation)[0], pool)
+            return mean, sd
+
+        return ask
+
+    def _said(self, computation: Computation, pool: tuple[Resource, ...]) -> FloatArray:
+        """Return mean and sd [2, R] of ln seconds."""
+        values = np.log(self.live.predict([computation], pool).runtime_s.values[0])
+        return np.stack([values[:, 3], (values[:, 5] - values[:, 1]) / 2.5631])
 
     def updated(self, seen: Design, new: Design) -> "Pooled":
         """Return the model with the new runs."""
@@ -163,6 +181,11 @@ class Weights:
 
     names: tuple[str, ...]
     shares: Mapping[tuple[int, int], tuple[float, ...]] = field(default_factory=dict)
+
+    def by_kind(self) -> dict[str, dict[str, float]]:
+        """Return the weight of each expert by the name of the kind."""
+        shares = {kind: row for (kind, few), row in self.shares.items() if few == -1 and kind >= 0}
+        return {Kind(kind).name.lower(): dict(zip(self.names, row, strict=True)) for kind, row in shares.items()}
 
     def of(self, groups: Sequence[tuple[int, int]]) -> FloatArray:
         """Return the weights [N, E] of each row's group."""

@@ -144,6 +144,7 @@ def asked_by(model: "RuntimePredictor", resources: Sequence[Resource]) -> Callab
 
     sides = pd.DataFrame([{"resource_id": r.id, **resource_features(r)} for r in resources])
     pool = Pool.of(model.learned, sides) if model.learned is not None and len(sides) else None
+    mixed = model.mixed.on(sides) if model.mixed is not None and pool is not None else None
 
     def quantiles(computation: Computation) -> FloatArray:
         features = _features(computation)
@@ -151,7 +152,9 @@ def asked_by(model: "RuntimePredictor", resources: Sequence[Resource]) -> Callab
             return np.empty((0, len(LEVELS)))
         if pool is None:
             return model.predict_quantiles(sides.assign(**features), levels=LEVELS).to_numpy(dtype=np.float64)
-        return pool.quantiles(pool.asked(pd.DataFrame([features])), np.arange(len(pool)))
+        row = pd.DataFrame([features])
+        seconds = pool.quantiles(pool.asked(row), np.arange(len(pool)))
+        return seconds if mixed is None else _seconds(mixed(row, np.log(seconds)))
 
     return quantiles
 

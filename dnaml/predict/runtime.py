@@ -38,6 +38,7 @@ from dnaml.predict.drawn import ENERGY, energies, energy_usd, with_drawn
 from dnaml.predict.experts import Counts, Kind
 from dnaml.predict.fitted import tell
 from dnaml.predict.kept import Kept
+from dnaml.predict.mixed import Mixed
 from dnaml.predict.model import Model, Noise, fit_model
 from dnaml.predict.outcomes import LONGEST_S, SHORTEST_S, at_level
 from dnaml.predict.paired.asking import candidates
@@ -72,6 +73,7 @@ class _State:
     kept: Kept | None = None
     fitted_rows: int = 0
     learned: Learned | None = None
+    mixed: Mixed | None = None
     model: Model | None = None
     power: Power = field(default_factory=Power)
     prices: dict[str, float] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class _State:
         """Return the vectors of what the learned model knows; worked out when first asked for."""
         if self.learned is None:
             raise InputError("DNA needs a learned model: fit on at least three resources or computations")
-        return Atlas.of(self.learned, self.described, self.prices)
+        return Atlas.of(self.learned, self.described, self.prices, self.mixed.of_known if self.mixed else None)
 
     @cached_property
     def counts(self) -> Counts | None:
@@ -94,6 +96,7 @@ _CLASSES = by_name(
     _State,
     Kept,
     *PARTS,
+    Mixed,
     Model,
     Noise,
     design.Design,
@@ -257,19 +260,14 @@ class RuntimePredictor:
         state = self._fitted()
         if state.learned is not None:
             return state.learned.weights
-        model = state.model
-        if model is None:
-            return {}
-        names = model.weights.names
-        shares = {k: v for (k, few), v in model.weights.shares.items() if few == -1 and k >= 0}
-        return {Kind(k).name.lower(): dict(zip(names, v, strict=True)) for k, v in shares.items()}
+        return state.model.weights.by_kind() if state.model is not None else {}
 
     @property
     def version(self) -> str:
         """Name the state by the rows it learned from."""
         state = self._fitted()
         rows = state.learned.runs if state.learned else len(state.model.seen) if state.model else 0
-        return f"runtime-2-seed{self.seed}+{rows}"
+        return f"runtime-3-seed{self.seed}+{rows}"
 
     def pair_quantiles(self, computations: Sequence[Computation], resources: Sequence[Resource]) -> FloatArray:
         """Return runtime quantiles [C, R, Q] at LEVELS for core values."""
@@ -291,6 +289,11 @@ class RuntimePredictor:
         """Return the learned model, None where the rows were too few for one."""
         return self._fitted().learned
 
+    @property
+    def mixed(self) -> Mixed | None:
+        """Return what is mixed with the learned model where computations are kernels at sizes."""
+        return self._fitted().mixed
+
     def _fitted(self) -> _State:
         if self._state is None:
             raise InputError("RuntimePredictor must be fitted before it is used: call fit(runs) first")
@@ -304,6 +307,8 @@ class RuntimePredictor:
         pairs = pairs.drop(columns="runtime_s", errors="ignore")
         if state.learned is not None and len(pairs):
             log_values, paths = state.learned.log_quantiles(pairs)
+            if state.mixed is not None:
+                log_values, paths = state.mixed.log_quantiles(pairs, log_values), [f"{path}+kernels" for path in paths]
         elif state.model is None or state.counts is None:
             log_values, paths = unmeasured.log_quantiles(pairs), [PATH_MATCH] * len(pairs)
         else:
@@ -333,13 +338,13 @@ def _learnt(frame: "pd.DataFrame", before: _State) -> _State:
     if len(frame) == 0:
         return before
     seed, kept = before.seed, Kept.of(frame) if len(frame) <= LARGEST_RELEARNT else None
-    state = replace(before, learned=None, model=None, described={}, kept=kept, fitted_rows=len(frame))
+    state = replace(before, learned=None, mixed=None, model=None, described={}, kept=kept, fitted_rows=len(frame))
     learned = Learned.fit(frame, seed=seed)
     if learned is not None:
         described = {entity.value: Described.of(frame, entity) for entity in Entity}
-        return replace(state, learned=learned, described=described)
+        return replace(state, learned=learned, mixed=Mixed.fit(frame, seed=seed), described=described)
     encoder = Encoder.of(frame)
-    return replace(state, model=fit_model(encoder, _ordered(encoder.design(frame)), seed=seed))
+    return replace(state, model=fit_model(encoder, encoder.design(frame).ordered(), seed=seed))
 
 
 def _updated(state: _State, table: RunTable) -> _State:
@@ -359,12 +364,13 @@ def _updated(state: _State, table: RunTable) -> _State:
     state = replace(state, kept=kept)
     if state.learned is not None:
         described = {e.value: state.described[e.value].updated(frame, e) for e in Entity}
-        return replace(state, learned=state.learned.updated(frame), described=described)
+        mixed = None if state.mixed is None else state.mixed.updated(frame)
+        return replace(state, learned=state.learned.updated(frame), mixed=mixed, described=described)
     assert state.model is not None, "a fitted state has a model of some kind"
-    new = _ordered(state.model.encoder.design(frame))
+    new = state.model.encoder.design(frame).ordered()
     rows = len(state.model.seen) + len(new)
     if REFIT_GROWTH * state.model.fitted_rows <= rows <= LARGEST_REFIT:
-        model = fit_model(state.model.encoder, _ordered(state.model.seen.joined(new)), seed=state.seed)
+        model = fit_model(state.model.encoder, state.model.seen.joined(new).ordered(), seed=state.seed)
     else:
         model = state.model.updated(new)
     return replace(state, model=model)
@@ -380,12 +386,6 @@ def _sorted(frame: "pd.DataFrame") -> "pd.DataFrame":
     names = (frame[name].to_numpy(dtype=object).astype(str) for name in ("computation_id", "resource_id"))
     order = np.lexsort((frame["runtime_s"].to_numpy(dtype=np.float64), *names))
     return frame.iloc[order].reset_index(drop=True)
-
-
-def _ordered(rows: design.Design) -> design.Design:
-    """Return the rows in an order of their own, so that the order they came in changes nothing."""
-    features = [*rows.computation_x.T[::-1], *rows.resource_x.T[::-1]]
-    return rows.rows(np.lexsort((*features, rows.target, rows.resource, rows.computation)))
 
 
 def _known_prices(frame: "pd.DataFrame") -> dict[str, float]:

@@ -75,10 +75,10 @@ def test_predictions_align_with_the_index_and_say_which_path_answered(fitted):
     asked = pairs_of(FRAME).iloc[[5, 3, 30]].set_index(pd.Index(["x", "y", "z"]))
     answer = fitted.predict(asked)
     check(answer, asked.index)
-    assert set(answer["path"]) <= {"learned/computation", "learned/resource"}
+    assert set(answer["path"]) <= {"learned/computation+kernels", "learned/resource+kernels"}
     new = fitted.predict(asked.assign(computation_id="new", c_kernel="new"))
-    assert new["path"].unique().tolist() == ["learned/computation"]
-    assert fitted.predict(asked.assign(resource_id="new"))["path"].unique().tolist() == ["learned/resource"]
+    assert new["path"].unique().tolist() == ["learned/computation+kernels"]
+    assert fitted.predict(asked.assign(resource_id="new"))["path"].unique().tolist() == ["learned/resource+kernels"]
 
 
 def test_a_table_too_small_to_hold_anything_out_is_answered_by_the_blend(blend):
@@ -262,7 +262,7 @@ def test_a_saved_predictor_answers_as_before_and_goes_on_learning(fitted, tmp_pa
 
 def test_an_empty_predictor_can_be_saved_and_a_changed_folder_is_refused(tmp_path):
     RuntimePredictor().fit(EMPTY).save(tmp_path)
-    assert RuntimePredictor.load(tmp_path).version == "runtime-2-seed0+0"
+    assert RuntimePredictor.load(tmp_path).version == "runtime-3-seed0+0"
     (tmp_path / CONFIG).write_bytes(b"{}")
     with pytest.raises(CorruptError):
         RuntimePredictor.load(tmp_path)

@@ -1,5 +1,6 @@
 """The DNA of a learned model: its own predictions over a catalogue, put into the short vectors of `dna.learned`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,13 @@ from dnaml.dna.geometry import Weights
 from dnaml.dna.learned import LARGEST_CATALOGUE, Loading, Space, learn_space
 from dnaml.predict.paired.grid import Entity, FloatArray, IntArray
 from dnaml.predict.paired.interpretable import Described
-from dnaml.predict.paired.layout import Rows
+from dnaml.predict.paired.layout import Rows, TextArray
 from dnaml.predict.paired.learned import Learned
 
 MOST_RESOURCES = 2000  # that a space is learned on
+
+Mix = Callable[[TextArray, TextArray, FloatArray], FloatArray]
+"""from names of computations and resources [N] and what the learned model says of them [N, L] to what is said"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,12 +33,18 @@ class Atlas:
     described: dict[str, Described]
 
     @classmethod
-    def of(cls, learned: Learned, described: dict[str, Described], price_usd_per_s: dict[str, float]) -> "Atlas":
+    def of(
+        cls,
+        learned: Learned,
+        described: dict[str, Described],
+        price_usd_per_s: dict[str, float],
+        mix: Mix | None = None,
+    ) -> "Atlas":
         """Return the atlas of a model: every resource and computation that it knows, most used first if too many."""
         resources, computations = (members(learned, entity) for entity in Entity)
         resources = resources[_most_used(resources.resource, described["resource"], MOST_RESOURCES)]
         computations = computations[_most_used(computations.computation, described["computation"], LARGEST_CATALOGUE)]
-        log_s = medians(learned, computations, resources)
+        log_s = medians(learned, computations, resources, mix)
         usage = _usage(computations.computation, described["computation"])
         names = tuple(resources.resource.tolist())
         price = np.array([price_usd_per_s.get(name, np.nan) * 3600 for name in names], dtype=np.float64)
@@ -103,10 +113,13 @@ def members(learned: Learned, entity: Entity) -> Rows:
     )
 
 
-def medians(learned: Learned, computations: Rows, resources: Rows) -> FloatArray:
+def medians(learned: Learned, computations: Rows, resources: Rows, mix: Mix | None = None) -> FloatArray:
     """Return predicted median ln seconds [J, N] of every computation on every resource."""
     rows = crossed(computations, resources)
     log_values, _ = learned.quantiles(rows)
+    if mix is not None:
+        names = np.array([_plain(name) for name in rows.computation.tolist()], dtype=np.str_)
+        log_values = mix(names, rows.resource, log_values)
     found: FloatArray = log_values[:, log_values.shape[1] // 2].reshape(len(computations), len(resources))
     return found
 

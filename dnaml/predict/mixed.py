@@ -1,0 +1,244 @@
+"""Kernels at sizes: the closed-form model of them (`experts.Pooled`) mixed with the learned one, by kind of query.
+
+The learned model knows a computation by its description and its own runs. Where computations are kernels at sizes,
+runs of the same kernel at other sizes tell more: the mixture's shares and intervals come from one replay, in which
+pairs, sizes, whole kernels and resources are hidden at once; shares start at stated ones and move as errors ask.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnaml.core.prediction import LEVELS
+from dnaml.predict.calibration import Calibration, Group
+from dnaml.predict.design import Design, Encoder
+from dnaml.predict.experts import Counts, Kind, Pooled
+from dnaml.predict.paired.grid import BoolArray, FloatArray, IntArray
+from dnaml.predict.paired.layout import TextArray
+from dnaml.predict.paired.learned import LEAST_SD, SPAN, Learned
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_ROWS = 5_000  # beyond, a second fit costs more than what kernels have in common is worth
+FEWEST_ROWS = 40  # to replay anything
+STRANGE = 10  # added to the kind of a query whose kernel never ran
+START: Mapping[int, float] = {
+    Kind.SEEN: 0.5,
+    Kind.RESOURCE: 0.8,
+    Kind.COMPUTATION: 0.8,
+    Kind.NEW_RESOURCE: 0.5,
+    Kind.NEW_COMPUTATION: 0.8,
+    Kind.NEW_BOTH: 0.6,
+    Kind.NEW_COMPUTATION + STRANGE: 0.2,
+    Kind.NEW_BOTH + STRANGE: 0.2,
+}  # the share of the kernels' model before any replay
+SHARES = np.linspace(0.0, 1.0, 21)
+BORROWED = 20.0  # errors by which the start counts
+CLIP = 1.5  # an error beyond a factor of 4.5 counts no more
+HIDDEN_PAIRS, HIDDEN_SIZES, HIDDEN_KERNELS, HIDDEN_RESOURCES = 0.15, 0.12, 0.10, 0.10
+FEWEST_KERNELS, FEWEST_RESOURCES = 6, 6  # to hide a whole one
+GIVEN_BACK = (0, 1, 3)  # runs of what was hidden
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mixed:
+    """The model of kernels at sizes beside a learned one: `shares` of it by group of query, and their intervals."""
+
+    encoder: Encoder
+    seen: Design
+    pooled: Pooled
+    shares: dict[Group, float] = field(default_factory=dict)
+    calibration: Calibration = Calibration()
+
+    @classmethod
+    def fit(cls, frame: "pd.DataFrame", *, seed: int = 0) -> "Mixed | None":
+        """Return the mixture for training rows; None where computations are not sizes of kernels, or rows too many."""
+        encoder = Encoder.of(frame)
+        seen = encoder.design(frame).ordered()
+        pooled = Pooled.fit(seen) if len(frame) <= MOST_ROWS else None
+        if pooled is None:
+            return None
+        start = cls(encoder=encoder, seen=seen, pooled=pooled)
+        replays = list(_replays(frame, encoder, seed)) if len(frame) >= FEWEST_ROWS else []
+        if not replays:
+            return start
+        joined = Replays.of(replays)
+        shares = _shares(joined)
+        middle, scale = _mixture(joined.means, joined.sds, _of(shares, joined.groups))
+        calibration = Calibration.of((joined.truth - middle) / scale, joined.groups)
+        return replace(start, shares=shares, calibration=calibration)
+
+    def updated(self, frame: "pd.DataFrame") -> "Mixed":
+        """Return the mixture that knows these runs too."""
+        new = self.encoder.design(frame).ordered()
+        return replace(self, seen=self.seen.joined(new), pooled=self.pooled.updated(self.seen, new))
+
+    def log_quantiles(self, frame: "pd.DataFrame", learned: FloatArray) -> FloatArray:
+        """Return quantiles [N, L] of ln seconds at LEVELS, given those of the learned model [N, L]."""
+        asked = self.encoder.design(frame)
+        return self._mixed(asked, learned, self.pooled.predict(asked))
+
+    def of_known(self, computations: TextArray, resources: TextArray, learned: FloatArray) -> FloatArray:
+        """Return `log_quantiles` of pairs [N] by name, both sides as they were first described when they ran."""
+        c = self.seen.rows(_first(self.seen.computation, computations))
+        r = self.seen.rows(_first(self.seen.resource, resources))
+        asked = replace(c, resource=r.resource, resource_x=r.resource_x, rates=r.rates, y=None)
+        return self._mixed(asked, learned, self.pooled.predict(asked))
+
+    def on(self, resources: "pd.DataFrame") -> Callable[["pd.DataFrame", FloatArray], FloatArray]:
+        """Return `log_quantiles` of one computation (a row) on described resources [N], read once."""
+        import pandas as pd
+
+        sides = self.encoder.design(resources.assign(computation_id="", c_kernel=""))
+        ask = self.pooled.on(sides)
+
+        def log_quantiles(computation: pd.DataFrame, learned: FloatArray) -> FloatArray:
+            row = self.encoder.design(computation.assign(resource_id=""))
+            one = row.rows(np.zeros(len(sides), dtype=np.int64))
+            asked = replace(one, resource=sides.resource, resource_x=sides.resource_x, rates=sides.rates)
+            return self._mixed(asked, learned, ask(row))
+
+        return log_quantiles
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts.of(self.seen)
+
+    @cached_property
+    def _kernels(self) -> frozenset[str]:
+        return frozenset(self.seen.kernel.tolist())
+
+    def _mixed(self, asked: Design, learned: FloatArray, pooled: tuple[FloatArray, FloatArray]) -> FloatArray:
+        groups = _groups(self._counts, self._kernels, asked)
+        means, sds = _both(learned, pooled)
+        middle, scale = _mixture(means, sds, _of(self.shares, groups))
+        return self.calibration.quantiles(middle, scale, groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Replays:
+    """What both models said of hidden rows. Shapes: truth [N]; means, sds [N, 2]; the learned model first."""
+
+    truth: FloatArray
+    means: FloatArray
+    sds: FloatArray
+    groups: list[Group]
+
+    @classmethod
+    def of(cls, parts: Sequence["Replays"]) -> "Replays":
+        """Return several as one."""
+        return cls(
+            truth=np.concatenate([part.truth for part in parts]),
+            means=np.concatenate([part.means for part in parts]),
+            sds=np.concatenate([part.sds for part in parts]),
+            groups=[group for part in parts for group in part.groups],
+        )
+
+
+def _first(names: TextArray, wanted: TextArray) -> IntArray:
+    """Return where each wanted name [M] stands first among names [N]; KeyError when it does not."""
+    place: dict[str, int] = {}
+    for at, name in enumerate(names.tolist()):
+        place.setdefault(name, at)
+    return np.array([place[name] for name in wanted.tolist()], dtype=np.int64)
+
+
+def _replays(frame: "pd.DataFrame", encoder: Encoder, seed: int) -> Iterator[Replays]:
+    """Hide some of each kind at once, learn from the rest, and ask for it with a few of its runs given back."""
+    rows = encoder.design(frame)
+    rng = np.random.default_rng(seed)
+    hidden, owner = _hidden(rows, rng)
+    known = ~hidden
+    learned = Learned.fit(frame[known], seed=seed)
+    pooled = Pooled.fit(rows.rows(known))
+    if learned is None or pooled is None:
+        return
+    for given in GIVEN_BACK:
+        back = _given_back(owner, given, rng)
+        asked = np.flatnonzero(hidden & ~back & ((owner != "") if given else True))
+        if len(asked) == 0:
+            continue
+        base, queries = rows.rows(known | back), rows.rows(asked)
+        quantiles, _ = (learned.updated(frame[back]) if given else learned).log_quantiles(frame.iloc[asked])
+        said = (pooled.updated(base, rows.rows(back)) if given else pooled).predict(queries)
+        means, sds = _both(quantiles, said)
+        groups = _groups(Counts.of(base), frozenset(base.kernel.tolist()), queries)
+        yield Replays(truth=queries.target, means=means, sds=sds, groups=groups)
+
+
+def _hidden(rows: Design, rng: np.random.Generator) -> tuple[BoolArray, TextArray]:
+    """Return which rows are hidden [N], and the resource or computation that is hidden whole [N], "" for pairs."""
+    pairs = np.char.add(np.char.add(rows.computation, "\x1f"), rows.resource)
+    kernel_of = dict(zip(rows.computation.tolist(), rows.kernel.tolist(), strict=True))
+    kernels, resources = np.unique(rows.kernel), np.unique(rows.resource)
+    strange = _drawn(kernels, HIDDEN_KERNELS, rng) if len(kernels) >= FEWEST_KERNELS else kernels[:0]
+    gone = _drawn(resources, HIDDEN_RESOURCES, rng) if len(resources) >= FEWEST_RESOURCES else resources[:0]
+    sizes = [name for name in _drawn(np.unique(rows.computation), HIDDEN_SIZES, rng) if kernel_of[name] not in strange]
+    of_computation = np.isin(rows.kernel, strange) | np.isin(rows.computation, sizes)
+    of_resource = np.isin(rows.resource, gone) & ~of_computation
+    owner = np.where(of_computation, rows.computation, np.where(of_resource, rows.resource, ""))
+    return (owner != "") | np.isin(pairs, _drawn(np.unique(pairs), HIDDEN_PAIRS, rng)), owner
+
+
+def _drawn(names: TextArray, share: float, rng: np.random.Generator) -> TextArray:
+    return rng.permutation(names)[: max(1, round(share * len(names)))]
+
+
+def _given_back(owner: TextArray, given: int, rng: np.random.Generator) -> BoolArray:
+    """Return which rows [N] are given back: so many of each that is hidden whole."""
+    back = np.zeros(len(owner), dtype=np.bool_)
+    for name in np.unique(owner[owner != ""]):
+        back[rng.permutation(np.flatnonzero(owner == name))[:given]] = True
+    return back
+
+
+def _groups(counts: Counts, kernels: frozenset[str], asked: Design) -> list[Group]:
+    """Return (kind, bucket of runs) of each row; a kernel that never ran is a kind of its own."""
+    found = zip(counts.groups(asked), asked.kernel.tolist(), strict=True)
+    return [(kind if kernel in kernels else kind + STRANGE, few) for (kind, few), kernel in found]
+
+
+def _both(learned: FloatArray, pooled: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Return means and sds [N, 2] of ln seconds from the learned quantiles [N, L] and the other's mean and sd [N]."""
+    mean, sd = pooled
+    spread = np.maximum((learned[:, -2] - learned[:, 1]) / SPAN, LEAST_SD)
+    return np.stack([learned[:, len(LEVELS) // 2], mean], axis=1), np.stack([spread, np.maximum(sd, LEAST_SD)], axis=1)
+
+
+def _mixture(means: FloatArray, sds: FloatArray, share: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and scale [N]: the scale holds both models' own and how far they disagree."""
+    weights = np.stack([1.0 - share, share], axis=1)
+    mean = (weights * means).sum(axis=1)
+    variance = (weights * (sds**2 + (means - mean[:, None]) ** 2)).sum(axis=1)
+    return mean, np.sqrt(variance)
+
+
+def _of(shares: Mapping[Group, float], groups: Sequence[Group]) -> FloatArray:
+    """Return the share [N] of each row's group: its own, else that of its kind, else the start's."""
+    found = [shares.get(group, shares.get((group[0], -1), START.get(group[0], 0.5))) for group in groups]
+    return np.array(found, dtype=np.float64)
+
+
+def _shares(replays: Replays) -> dict[Group, float]:
+    """Return the share of least replayed error for each kind, drawn to the start, and for each group, to its kind."""
+    kinds, buckets = np.array(replays.groups, dtype=np.int64).reshape(-1, 2).T
+    error = replays.truth[:, None] - replays.means
+    found: dict[Group, float] = {}
+    for kind in np.unique(kinds).tolist():
+        found[kind, -1] = _best(error[kinds == kind], START.get(kind, 0.5))
+        for bucket in np.unique(buckets[kinds == kind]).tolist():
+            found[kind, bucket] = _best(error[(kinds == kind) & (buckets == bucket)], found[kind, -1])
+    return found
+
+
+def _best(error: FloatArray, start: float) -> float:
+    """Return the share of least clipped error [N, 2], where moving from the start to either end costs as much as
+    BORROWED errors of middling size do."""
+    mixed = np.abs(error[:, :1] * (1.0 - SHARES) + error[:, 1:] * SHARES)
+    loss = np.minimum(mixed, CLIP).sum(axis=0)
+    middling = float(np.median(np.abs(error)))
+    return float(SHARES[int(np.argmin(loss + BORROWED * middling * (SHARES - start) ** 2))])
