@@ -49,17 +49,22 @@ check: $(STAMP)  ## formatting, lint, types, import contracts, lengths
 	@$(PY) .ci/audit --tell
 	@$(PY) -m pytest tests/test_style.py -q -p no:cacheprovider
 
-# Tests that drive dnaml from outside or through whole traces: the tracer makes them up to 2.6 times slower and sees little new.
-PLAIN := tests/benchmarks tests/datasets/test_traces.py tests/demo tests/faults tests/predict/test_bad_tables.py \
-         tests/rest/test_fuzz.py tests/sim tests/test_docs.py tests/test_notebooks.py tests/test_package.py tests/training
+# What make test never uses of the plugins that are installed: they take 0.7 s of each process that runs tests.
+PYTEST := $(PY) -m pytest -p no:nbmake -p no:schemathesis
+
+# Tests that drive dnaml from outside or through whole traces: the tracer makes them up to 2.6 times slower and sees little
+# new. Files that take long with few tests come first, and are not reordered, so that no process is left alone with one.
+PLAIN := tests/test_docs.py tests/rest/test_fuzz.py tests/demo tests/e2e tests/predict/test_bad_tables.py tests/sim \
+         tests/training tests/datasets/test_traces.py tests/benchmarks tests/faults tests/test_notebooks.py \
+         tests/test_package.py tests/test_readme.py
+PARALLEL := -n 2 --dist loadfile -m "not serial and not soak"
 
 # test_style.py has run in `check`. Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
 unit: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial and not soak" $(PLAIN) $(ARGS)
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not serial and not soak" --ignore tests/test_style.py $(PLAIN:%=--ignore %) \
-		--cov --cov-report= $(ARGS)
-	@$(PY) -m pytest -m "serial and not soak" $$(grep -rl --include='test_*.py' 'mark\.serial' tests) $(ARGS)
+	@$(PYTEST) $(PARALLEL) --no-loadscope-reorder $(PLAIN) $(ARGS)
+	@$(PYTEST) $(PARALLEL) --ignore tests/test_style.py $(PLAIN:%=--ignore %) --cov --cov-report= $(ARGS)
+	@$(PYTEST) -m "serial and not soak" $$(grep -rl --include='test_*.py' 'mark\.serial' tests) $(ARGS)
 	@$(PY) -m coverage report --include='dnaml/core/*,dnaml/schedule/*' --fail-under=100
 	@$(PY) -m coverage report --omit='dnaml/core/*,dnaml/schedule/*' --fail-under=90
 
