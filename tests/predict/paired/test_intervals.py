@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dnaml.core.prediction import LEVELS
-from dnaml.predict.paired.intervals import FEWEST_OWN, Blend, Intervals
+from dnaml.predict.paired.intervals import FEWEST_OWN, OWN_POWER, OWN_TRUST, Blend, Intervals
 
 P10, P50, P90 = (LEVELS.index(level) for level in (0.1, 0.5, 0.9))
 
@@ -56,6 +56,16 @@ def test_errors_on_own_probes_widen_and_their_absence_narrows(fitted):
     assert width(0.02) < width(0.15) < width(1.0)
     assert width(np.nan) == pytest.approx(width(fitted.typical[5]))
     assert width(9.0, probes=FEWEST_OWN - 1) == width(np.nan, probes=FEWEST_OWN - 1)
+
+
+def test_the_scale_follows_errors_on_own_probes_less_than_one_to_one(fitted):
+    def width(own):
+        rows = fitted.quantiles(blend(0.15, own=own, probes=10))
+        return rows[0, P90] - rows[0, P10]
+
+    usual, loud = fitted.typical[5], 5.0
+    by_mean_square = np.sqrt((OWN_TRUST * usual**2 + 10 * loud**2) / (OWN_TRUST + 10)) / usual
+    assert width(loud) / width(np.nan) == pytest.approx(by_mean_square**OWN_POWER)
 
 
 def test_a_target_nearer_than_the_replays_has_a_narrower_interval_but_no_nearer_than_replays_tell():
