@@ -33,6 +33,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 _PART, _PARTS = "DNAML_PART", "DNAML_PARTS"
 _MOST_TO_SEAL = 64  # attempts that may stand in line here, twice over
+_OURS = os.path.dirname(__file__)
 _handler = _signal.getsignal
 _encode_json = msgspec.json.Encoder().encode
 SealedToEngine = Callable[[messages.Sealed], None]
@@ -213,11 +214,18 @@ class Runner:
 
     def _failed(self, begin: messages.Begin, error: BaseException, line: str) -> messages.Ended:
         metered = self._meter.stop()
-        text = "".join(traceback.format_exception(error))
-        outcome = messages.encode(messages.Outcome(b"", pickling.dumps_exception(error), text, b""))
+        outcome = messages.encode(messages.Outcome(b"", pickling.dumps_exception(error), told_of(error), b""))
         ended = messages.Ended(begin.attempt_id, begin.epoch, "failed", outcome, "", metered, line)
         ended.out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         return ended
+
+
+def told_of(error: BaseException) -> str:
+    """Return the traceback of an error from the first frame of the user's own on; its last line where none is."""
+    trace = error.__traceback__
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace, chain=trace is not None))
 
 
 def _one_line(error: BaseException) -> str:
