@@ -14,6 +14,8 @@ from dnaml.core.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dnaml.datasets.table import RunTable
+
 app = family("Export what was measured while jobs ran.")
 
 
@@ -29,7 +31,7 @@ def _family() -> None:
     """Export what was measured while jobs ran."""
 
 
-@verb(app, "export", example="dnaml telemetry export runs.parquet")
+@verb(app, "export", example="dnaml telemetry export runs.parquet", over="asking:export")
 def export(
     screen: Screen,
     file: Annotated[Path, typer.Argument(help="Where to: .parquet, .csv or .json (JSON lines).")],
@@ -37,14 +39,24 @@ def export(
     since: Annotated[str | None, typer.Option(metavar="AGE", help="Only the newest, such as 2h or 7d.")] = None,
 ) -> None:
     """Write runs or samples to a file; rows that cannot be true are left out and counted."""
+    check(file)
+    since_s = moment(since)
+    with screen.working(f"writing {file}"):
+        write = _export_runs if what is What.RUNS else _export_samples
+        rows, set_aside = write(screen.state, file, since_s)
+    show(screen, file, what, rows, set_aside)
+
+
+def check(file: Path) -> None:
+    """Raise InputError for a file that cannot be written."""
     if file.suffix not in _WRITERS:
         raise InputError(f"{file}: must end in {', '.join(_WRITERS)}, got {file.suffix or 'nothing'}")
     if not file.absolute().parent.is_dir():
         raise InputError(f"{file}: its folder does not exist")
-    since_s = _moment(since)
-    with screen.working(f"writing {file}"):
-        write = _export_runs if what is What.RUNS else _export_samples
-        rows, set_aside = write(screen.state, file, since_s)
+
+
+def show(screen: Screen, file: Path, what: What, rows: int, set_aside: dict[str, int]) -> None:
+    """Say how many rows were written and why others were not."""
     value = {"file": file, "what": what.value, "rows": rows, "set_aside": set_aside}
     shown = [table("set aside", ("why", ">rows"), set_aside.items())] if set_aside else []
     screen.answer(value, f"{rows} {what.value} in {file}", *shown)
@@ -54,8 +66,11 @@ def _export_runs(state: Path, file: Path, since_s: float) -> tuple[int, dict[str
     from dnaml.datasets.table import RunTable
     from dnaml.history import History
 
-    runs = [run for run in History.read(state).runs() if run.at_s >= since_s]
-    runs_table = RunTable.from_runs(runs)
+    return write_runs(RunTable.from_runs([run for run in History.read(state).runs() if run.at_s >= since_s]), file)
+
+
+def write_runs(runs_table: "RunTable", file: Path) -> tuple[int, dict[str, int]]:
+    """Write a run table and return its length, and how many rows were set aside for each reason."""
     try:
         _WRITERS[file.suffix](runs_table.frame, file)
     except OSError as error:
@@ -72,7 +87,8 @@ def _export_samples(state: Path, file: Path, since_s: float) -> tuple[int, dict[
         return store.export(file, since_s=since_s), store.refused()
 
 
-def _moment(since: str | None) -> float:
+def moment(since: str | None) -> float:
+    """Return the Unix time so long ago, 0 without an age."""
     if since is None:
         return 0.0
     import time

@@ -77,7 +77,7 @@ class RunTable:
         """Return the table of runs: `r_*` from the resource, `c_*` from demand and kernel, `s_*` from size."""
         import pandas as pd
 
-        rows = [_row(run) for run in runs]
+        rows = [run_row(run) for run in runs]
         return cls.from_frame(pd.DataFrame(rows, columns=None if rows else [*IDS, TARGET]))
 
     def reasons(self) -> Mapping[str, int]:
@@ -251,7 +251,8 @@ def resource_features(resource: Resource) -> dict[str, float | str]:
     return found | {f"r_{name}": float(value) for name, value in resource.spec.items()}
 
 
-def _row(run: Run) -> dict[str, object]:
+def run_row(run: Run) -> dict[str, object]:
+    """Return one run as a row of the table: `r_*` of the resource, `c_*` of demand and kernel, `s_*` of size."""
     computation, resource = run.computation, run.resource
     row: dict[str, object] = {
         "resource_id": resource.id,

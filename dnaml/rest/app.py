@@ -16,7 +16,7 @@ from dnaml.rest.door import Door
 from dnaml.rest.gate import Gate
 from dnaml.rest.metrics import Metrics
 from dnaml.rest.reading import opener
-from dnaml.rest.routes import actions, asking, computations, events, jobs, market, operations, resources
+from dnaml.rest.routes import actions, asking, computations, events, jobs, market, operations, resources, runs
 from dnaml.rest.service import Service
 from dnaml.rest.settings import ServiceSettings
 
@@ -25,6 +25,7 @@ GROUPS = (
     jobs.routes,
     actions.routes,
     events.routes,
+    runs.routes,
     resources.routes,
     computations.routes,
     asking.routes,

@@ -2,8 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 
+import dnaml
 from dnaml.answers.pool import keep
 from dnaml.cli.main import load_verb, main
 from dnaml.cli.remote.desk import desk_at, token_of
@@ -104,6 +106,19 @@ def test_what_would_happen_is_told_as_on_this_machine(ask, look, job_file):
     assert {"runtime_p10_s", "runtime_p50_s", "runtime_p90_s", "cost_usd", "risk", "why"} <= set(row)
     assert "would run on here" in ask("submit", job_file, "--dry-run", plain=True)[1]
     assert "here" in ask("match", job_file, "--slots", plain=True)[1]
+
+
+def test_the_runs_of_a_service_are_the_same_table_as_on_its_machine(ask, look, service, tmp_path):
+    ended(service, "double", 1)
+    there, here = tmp_path / "there.parquet", tmp_path / "here.parquet"
+    code, told = ask("telemetry", "export", str(there))
+    assert (code, told["rows"]) == (0, look("telemetry", "export", str(here))[1]["rows"])
+    one, other = dnaml.load_runs(there).frame, dnaml.load_runs(here).frame
+    order = sorted(other.columns)
+    pd.testing.assert_frame_equal(one[order], other[order], check_dtype=False)
+    assert ask("telemetry", "export", str(there), "--since", "1s")[0] == 0
+    code, told = ask("telemetry", "export", str(there), "--what", "samples")
+    assert (code, "own machine" in told) == (2, True)
 
 
 def test_prices_are_those_of_the_service(ask, look):

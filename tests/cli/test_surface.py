@@ -53,7 +53,7 @@ CALLED = {"demo": "run(seed="}
 
 OVER_A_SERVICE = {
     "submit", "status", "queue", "top", "logs", "cancel", "explain", "repeat", "migrate", "resources ls", "prices ls",
-    "prices find", "predict", "match", "train",
+    "prices find", "predict", "match", "train", "telemetry export",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 from dnaml import tracking
 from dnaml.cli.main import main
 from dnaml.predict.runtime import RuntimePredictor
+from tests.predict.brief import brief_trainings
 
 pytestmark = pytest.mark.timeout(600)  # many fits: seconds alone, minutes on a busy machine
 WORK, SPEEDS = (1.0, 3.0, 9.0, 20.0), (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
@@ -31,6 +32,13 @@ def write_table(path: Path, **extra) -> Path:
     ]
     pd.DataFrame(rows).to_parquet(path)
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def brief():
+    """What is asked of the verbs is what they write and say, not how good the model is."""
+    with brief_trainings():
+        yield
 
 
 @pytest.fixture(scope="module")

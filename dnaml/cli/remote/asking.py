@@ -1,4 +1,4 @@
-"""Verbs that ask a service without running a job: predict, match, resources, prices, train."""
+"""Verbs that ask a service without running a job: predict, match, resources, prices, telemetry export, train."""
 
 import time
 from pathlib import Path
@@ -8,6 +8,7 @@ from dnaml.cli import match as match_verb
 from dnaml.cli import predict as predict_verb
 from dnaml.cli import prices as prices_verb
 from dnaml.cli import resources as resources_verb
+from dnaml.cli import telemetry as telemetry_verb
 from dnaml.cli.remote.desk import PAGE, Desk, Json
 from dnaml.cli.remote.running import body_of
 from dnaml.cli.screen import Screen
@@ -113,6 +114,22 @@ def prices(
         for one in found
     ]
     return prices_verb.show_prices(screen, rows, f"at least {len(rows)}" if len(rows) == limit else f"{len(rows)}")
+
+
+def export(screen: Screen, desk: Desk, *, file: Path, what: telemetry_verb.What, since: str | None) -> None:
+    """Write the runs of one's tenant to a file here; samples belong to the machine of the service."""
+    if what is not telemetry_verb.What.RUNS:
+        raise InputError("--what samples: a service tells runs; export samples on its own machine, with --state")
+    telemetry_verb.check(file)
+    from pandas import DataFrame
+
+    from dnaml.datasets.table import RunTable
+
+    with screen.working(f"writing {file}"):
+        found = list(desk.items("/runs", since_s=telemetry_verb.moment(since)))
+        runs = RunTable.from_frame(DataFrame(found)) if found else RunTable.from_runs([])
+        rows, set_aside = telemetry_verb.write_runs(runs, file)
+    telemetry_verb.show(screen, file, what, rows, set_aside)
 
 
 def train(
