@@ -79,6 +79,7 @@ class Agenda:
                 if placement.job_id in self._copies:
                     self._copies[placement.job_id] -= 1
                 return placement
+        self.queues.pop(resource_id, None)  # who looks for queues finds only those with something in them
         return None
 
     def draw(self, resource_id: str, at_s: float) -> None:

@@ -170,7 +170,7 @@ class Pool:
 
         Only those for which something is `wanted`, if that is given.
         """
-        roomy = self._roomy if wanted is None else [name for name in self._roomy if wanted.get(name)]
+        roomy = self._roomy if wanted is None else [name for name in self._roomy.keys() & wanted.keys() if wanted[name]]
         lanes = [lane for name in roomy if self.has_room(lane := self._roomy[name])]
         lanes.sort(key=lambda lane: (self.turn(lane), lane.number))
         return lanes
