@@ -70,6 +70,7 @@ class SqlJournal:
         self._power_safe = durability is Durability.POWER
         self._pending: list[Row] = []
         self._claims: dict[str, Key] = {}
+        self._unseen: tuple[int, int, float] | None = None  # committed, and the witness could not be written
         self._seq = self._chain = self._generation = 0
         self._is_new = False
         if witness is None and isinstance(where, Path):
@@ -112,7 +113,7 @@ class SqlJournal:
         Raises StorageUnavailable when the storage refuses for now (nothing of it is stored, all of it is kept for the
         next flush), FencedError when a later generation has taken over, StateFolderError on any other refusal.
         """
-        if self._pending:
+        if self._pending or self._unseen is not None:
             self._write()
 
     def _write(self, *, closing: bool = False) -> None:
@@ -128,10 +129,11 @@ class SqlJournal:
                     driver.execute(_put(self._db.mark), ("head", str(self._seq)))
         except self._db.errors as error:
             raise self._db.refusal(error) from error
-        if self._witness is not None and self._pending:
-            self._witness.write(self._seq, self._chain, self._pending[-1][1], power_safe=self._power_safe)
-        self._pending = []
-        self._claims = {}
+        self._unseen = (self._seq, self._chain, self._pending[-1][1]) if self._pending else self._unseen
+        self._pending, self._claims = [], {}
+        if self._witness is not None and self._unseen is not None:
+            self._witness.write(*self._unseen, power_safe=self._power_safe)
+        self._unseen = None
 
     def _check_generation(self, stored: Sequence[str] | None) -> None:
         if stored is not None and int(stored[0]) != self._generation:

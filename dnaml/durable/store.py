@@ -214,7 +214,7 @@ class Store:
     def _patiently(self, action: Callable[[], None], refusal: StorageUnavailable | None = None) -> None:
         """Do something that the storage may refuse for now, again and again with jitter."""
         until_s = time.monotonic() + self._settings.patience_s
-        waited = refusal is not None
+        waited, told = refusal is not None, False
         while True:
             if refusal is None:
                 try:
@@ -223,7 +223,9 @@ class Store:
                 except StorageUnavailable as error:
                     refusal, waited = error, True
             self.admission.refuse(refusal)
-            _log.warning("nothing is accepted until the storage works again: %s", refusal)
+            if not told:
+                _log.warning("nothing is accepted until the storage works again: %s", refusal)
+                told = True
             if self._closing.is_set() or time.monotonic() >= until_s:
                 raise refusal
             self.state.engine.beat()
@@ -254,7 +256,7 @@ class Store:
         try:
             self.journal.close()
         except DnamlError as error:  # what ended the loop was told already
-            _log.warning("%s", error)
+            _log.debug("%s", error)
 
     def close(self) -> None:
         """Close the logs and give the lock back."""

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from dnaml.core import events as ev
-from dnaml.core.errors import CorruptError, StateFolderError
+from dnaml.core.errors import CorruptError, StateFolderError, StorageUnavailable
 from dnaml.core.events import Event
 from dnaml.datasets.journal import SqlJournal, decode_event, encode_event
 from tests.datasets.every_event import EVERY_KIND
@@ -254,6 +254,22 @@ def test_a_full_disk_is_reported_and_what_was_stored_stays(small_disk):
     with pytest.raises(StateFolderError, match="cannot write the journal"):
         journal.close()
     assert len(read(path)) == 2 * len(kept)
+
+
+def test_a_moment_is_committed_once_where_its_witness_can_be_written_only_later(tmp_path):
+    path, witness = tmp_path / "journal.sqlite", tmp_path / "later" / "journal.head"
+    journal = SqlJournal(path, witness=witness)
+    journal.append(ev.ModelChanged(at_s=1.0, model="one"))
+    with pytest.raises(StorageUnavailable, match="later"):
+        journal.append(ev.Settled(at_s=1.0))
+    with pytest.raises(StorageUnavailable, match="later"):
+        journal.flush()
+    witness.parent.mkdir()
+    journal.flush()
+    assert witness.stat().st_size > 0
+    journal.append(ev.Settled(at_s=2.0))
+    journal.close()
+    assert len(read(path)) == 3
 
 
 def test_a_disk_that_became_read_only_is_reported(small_disk):
