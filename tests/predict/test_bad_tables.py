@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dnaml
 from dnaml.core.errors import InputError
-from dnaml.predict.paired import latent, stacked
+from tests.predict.brief import brief_trainings
 
 RESOURCES, COMPUTATIONS = 5, 6
 COLUMNS = ["runtime_s_p10", "runtime_s", "runtime_s_p90"]
@@ -72,11 +72,8 @@ def check_all(model, pairs=ASKED):
 
 @pytest.fixture(autouse=True, scope="module")
 def brief():
-    """Train nets for a few steps and start latent models once: asked is that answers can be, not how good they are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latent, "STARTS", 1)
-        patch.setattr(stacked, "FEWEST_STEPS", 16)
-        patch.setattr(stacked, "MOST_STEPS", 16)
+    """Asked is that answers can be, not how good they are."""
+    with brief_trainings():
         yield
 
 

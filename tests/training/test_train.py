@@ -8,9 +8,17 @@ import pytest
 
 from dnaml import tracking
 from dnaml.predict.runtime import RuntimePredictor
+from tests.predict.brief import brief_trainings
 from training import evaluate, train
 
 pytestmark = pytest.mark.timeout(600)  # many fits: seconds alone, minutes on a busy machine
+
+
+@pytest.fixture(autouse=True, scope="module")
+def brief():
+    """What is asked of the scripts is what they write, not how good the model is."""
+    with brief_trainings():
+        yield
 
 
 @pytest.fixture(scope="module")
