@@ -22,6 +22,7 @@ from rich.table import Table
 from dnaml.client import Executor
 from dnaml.core.attempt import AttemptState
 from dnaml.core.work import Resilience
+from dnaml.demo.failover import done_again
 from dnaml.demo.kernels import KERNELS
 from dnaml.demo.pool import EMULATION, local_pool
 from dnaml.engine import EngineSettings
@@ -154,7 +155,7 @@ def under_chaos(executor: Executor, calls: Sequence[Call[object]], *, faults: in
         frozen=saboteur.frozen,
         equal=sum(is_equal(a, b) for a, b in zip(wanted, got, strict=True)),
         lost=sum(error is not None for error in errors),
-        duplicated=sum(sum(a.state is AttemptState.DONE for a in view.attempts) > 1 for view in views),
+        duplicated=sum(done_again(view) for view in views),
         redone_s=sum(lost_work_s),
         clean_s=clean_s,
         chaos_s=chaos_s,

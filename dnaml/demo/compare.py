@@ -4,6 +4,7 @@ The resources share the cores of one machine, so each resource's queue advances 
 (CPU time of the process tree plus time blocked); completion times, makespan and cost come from these clocks.
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from dnaml.core.work import Job, Objective
 from dnaml.demo.collect import call_of
 from dnaml.demo.kernels import KERNELS, Kernel
 from dnaml.futures import Future
-from dnaml.history import History
+from dnaml.history import History, JobView
 from dnaml.schedule.matching import utopia
 from dnaml.schedule.objective import References, evaluate
 
 PRESETS = ("min_cost", "min_latency", "balanced")
+_SETTLE_S = 60.0  # a copy that does not heed its stop is killed long before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +78,25 @@ def run_batch(
     return _read_clocks(executor, futures, label, wall_s)
 
 
+def _settled(executor: Executor, futures: Sequence[Future[object]]) -> list[JobView]:
+    """Return the jobs once all their attempts ended: a copy of one that has its result is still being stopped."""
+    pause, until_s = threading.Event(), time.monotonic() + _SETTLE_S
+    while True:
+        jobs = History.read(executor.state).jobs
+        views = [jobs[future.job_id] for future in futures]
+        running = [attempt.id for view in views for attempt in view.attempts if attempt.usage is None]
+        if not running:
+            return views
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"{', '.join(running)}: not ended {_SETTLE_S:.0f} s after the batch had its results")
+        pause.wait(0.05)
+
+
 def _read_clocks(executor: Executor, futures: Sequence[Future[object]], label: str, wall_s: float) -> Ran:
-    history = History.read(executor.state)
     resources = {resource.id: resource for resource in executor.resources}
     started = []
-    for position, future in enumerate(futures):
-        for attempt in history.jobs[future.job_id].attempts:
+    for position, view in enumerate(_settled(executor, futures)):
+        for attempt in view.attempts:
             assert attempt.usage is not None
             done = attempt.state is AttemptState.DONE
             started.append(

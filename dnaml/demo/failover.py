@@ -1,5 +1,6 @@
 """Kills a worker in the middle of a checkpointing training and shows that nothing is lost or done twice."""
 
+import math
 import os
 import signal
 import threading
@@ -83,9 +84,12 @@ def _what_happened(executor: Executor, futures: Sequence[Future[object]], killed
         redone_s=max(0.0, killed_at_s - (first.sealed_at_s or first.started_at_s)),
         resumed_at=first.sealed_progress,
         lost=sum(not future.done() for future in futures),
-        duplicated=sum(_results(view) > 1 for view in views),
+        duplicated=sum(done_again(view) for view in views),
     )
 
 
-def _results(view: JobView) -> int:
-    return sum(attempt.state is AttemptState.DONE for attempt in view.attempts)
+def done_again(view: JobView) -> bool:
+    """Tell whether a job was done after it was done; of copies that ran side by side, both may end well."""
+    done = [attempt for attempt in view.attempts if attempt.state is AttemptState.DONE]
+    first_s = min((attempt.ended_at_s for attempt in done if attempt.ended_at_s is not None), default=math.inf)
+    return any(attempt.started_at_s > first_s for attempt in done)
