@@ -13,7 +13,7 @@ from benchmarks.scheduling import arrivals, batch
 from benchmarks.scheduling.workload import HOUR_S
 from dnaml.core.work import Objective
 from dnaml.datasets.traces.trace import Trace
-from dnaml.schedule.rounds.registry import DEFAULT, POLICIES, by_name
+from dnaml.schedule.rounds.registry import DEFAULT, ORACLE, POLICIES, by_name
 from dnaml.simulation import Report, Settings, replay
 
 _BLUE, _GREY = "#1f5fa8", "#6a6a6a"
@@ -39,7 +39,7 @@ def frontiers(quick: bool) -> list[Frontier]:
     """Replay the batch and, unless `quick`, the arrivals under a row of weights and under every other policy."""
     traces = {"S2": batch.trace()} if quick else {"S2": batch.trace(), "S5": arrivals.trace()}
     shares = (0.0, 0.5, 1.0) if quick else (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    names = ("srpt", "gavel_cost") if quick else [name for name in POLICIES if name != DEFAULT]
+    names = ("srpt", "gavel_cost") if quick else [name for name in POLICIES if name not in (DEFAULT, ORACLE)]
     return [_frontier(name, jobs, shares, names) for name, jobs in traces.items()]
 
 

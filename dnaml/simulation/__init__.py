@@ -12,7 +12,7 @@ from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource
 from dnaml.datasets.traces.read import read
 from dnaml.datasets.traces.trace import Trace
-from dnaml.schedule.rounds.registry import DEFAULT, by_name
+from dnaml.schedule.rounds.registry import DEFAULT, ORACLE, by_name
 from dnaml.schedule.rounds.round import RoundPolicy
 from dnaml.simulation.loop import Simulation
 from dnaml.simulation.report import Report, report_of
@@ -67,8 +67,9 @@ def _described(trace: Trace, resources: tuple[Resource, ...]) -> Trace:
 
 
 def replay(trace: Trace, policy: RoundPolicy, settings: Settings | None = None) -> Report:
-    """Replay a trace under a policy, once, from its first arrival to the last end."""
+    """Replay a trace under a policy, once, from its first arrival to the last end; the oracle is told the truth."""
     if not trace.resources:
         raise InputError(f"{trace.name}: a trace needs at least one pool of resources")
-    tally = Simulation(trace, policy, settings or Settings()).run()
+    settings = settings or Settings()
+    tally = Simulation(trace, policy, settings.exact() if policy.name == ORACLE else settings).run()
     return report_of(tally, trace.resources, trace=trace.name, policy=policy.name, measured=trace.measured)

@@ -20,6 +20,7 @@ from dnaml.simulation.tally import Outcome, Span, Tally
 from dnaml.simulation.view import Frame, look
 
 _END, _FAIL, _CHANGE = 0, 1, 2
+_MOST_STARTS = 10_000  # of one job, after which a further failure is its last
 Move = tuple[int, int, int]
 
 
@@ -181,6 +182,13 @@ class Simulation:
             undone = table.undone.item(row)
         self._stop(row, now_s)
         table.undone[row] = undone
+        if table.starts[row] >= _MOST_STARTS:
+            job = table.jobs[row]
+            assert job is not None
+            self._tally.unplaced[job.id] = (
+                f"it was given up after {_MOST_STARTS} starts: failures leave it no time to end"
+            )
+            table.remove(row)
 
     def _change(self, now_s: float, change: Change) -> None:
         m = self._ids.index(change.resource_id)
@@ -204,16 +212,17 @@ class Simulation:
         """Ask the policy and carry out what it says; return when it is to be asked again if nothing changes."""
         if not self._table.active:
             return math.inf
-        moves = self._ask(now_s)
+        moves, again_rounds = self._ask(now_s)
         if moves:
             self._carry_out(moves, now_s)
-        rounds = self._policy.refresh_rounds
+        rounds = self._policy.refresh_rounds if again_rounds is None else again_rounds
         if not rounds or not self._round_s or not (self._running or waits):
             return math.inf
         return now_s + rounds * self._round_s
 
-    def _ask(self, now_s: float) -> list[Move]:
-        """Ask the policy; return row, configuration held and configuration given of each job that is to change."""
+    def _ask(self, now_s: float) -> tuple[list[Move], int | None]:
+        """Ask the policy; return row, configuration held and configuration given of each job that is to change, and
+        after how many rounds it wants to be asked again if not as always."""
         table, tally, began_s = self._table, self._tally, time.process_time()
         rows = np.fromiter(table.active, dtype=np.int64, count=len(table.active))
         view = look(
@@ -240,7 +249,7 @@ class Simulation:
         del view
         tally.decisions += 1
         tally.decision_cpu_s += time.process_time() - began_s
-        return moves
+        return moves, allocation.again_rounds
 
     def _carry_out(self, moves: list[Move], now_s: float) -> None:
         for row, before, _ in moves:

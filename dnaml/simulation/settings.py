@@ -1,7 +1,8 @@
 """How a trace is replayed: the length of a round, what a restart and a checkpoint cost, and what goes wrong."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +45,9 @@ class Disturbances:
 
     def __post_init__(self) -> None:
         """Raise InputError on a rate, share or factor that makes no sense."""
-        if min(self.failures_per_h, self.error_sd) < 0:
-            raise InputError(f"failures_per_h and error_sd must not be negative, got {self}")
-        if not 0 <= self.straggler_share <= 1 or self.straggler_factor < 1:
+        if not (0 <= self.failures_per_h < math.inf and 0 <= self.error_sd < math.inf):
+            raise InputError(f"failures_per_h and error_sd must not be negative and must be finite, got {self}")
+        if not 0 <= self.straggler_share <= 1 or not 1 <= self.straggler_factor < math.inf:
             raise InputError(
                 f"straggler_share must be in [0, 1] and straggler_factor at least 1, got {self.straggler_share} "
                 f"and {self.straggler_factor}"
@@ -78,10 +79,14 @@ class Settings:
         """Raise InputError on a duration that makes no sense."""
         for name in ("round_s", "restart_s", "checkpoint_s"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise InputError(f"settings: {name} must not be negative, got {value}")
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"settings: {name} must not be negative and must be finite, got {value}")
         if self.checkpoint_every_s is not None and not self.checkpoint_every_s > 0:
             raise InputError(f"settings: checkpoint_every_s must be positive, got {self.checkpoint_every_s}")
+
+    def exact(self) -> "Settings":
+        """Return the same with every runtime told as it is; failures, stragglers and changes still come unforeseen."""
+        return replace(self, believe=None, disturbances=replace(self.disturbances, error_sd=0.0))
 
     @property
     def stretch(self) -> float:

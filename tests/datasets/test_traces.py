@@ -48,6 +48,9 @@ def test_a_plain_csv_is_read_with_pools_gangs_and_deadlines(tmp_path):
         ("job_id,arrival_s,runtime_s:a,colour\nx,1,1,red\n", "unknown column 'colour'"),
         ("job_id,arrival_s,runtime_s:a\nx,soon,1\n", "line 2: arrival_s must be a number"),
         ("job_id,arrival_s,runtime_s:a\nx,1,-1\n", "line 2: runtime_s:a must be a number of at least 0, got '-1'"),
+        ("job_id,arrival_s,runtime_s:a\nx,inf,1\n", "line 2: arrival_s must be a number between 0 and"),
+        ("job_id,arrival_s,runtime_s:a,units\nx,1,1,1e400\n", "line 2: units must be a number between 1 and"),
+        ("job_id,arrival_s,runtime_s:a,weight\nx,1,1,nan\n", "line 2: weight must be a number between"),
         ("job_id,arrival_s,runtime_s:a\nx,1,1\nx,2,1\n", "'x' is there twice"),
     ],
 )

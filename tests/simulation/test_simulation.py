@@ -10,6 +10,7 @@ from dnaml.core.errors import InputError
 from dnaml.core.resource import Resource
 from dnaml.datasets.traces.trace import Phases, Trace, TraceJob
 from dnaml.schedule.rounds.fifo import Fifo
+from dnaml.schedule.rounds.registry import by_name
 from dnaml.schedule.rounds.round import Allocation
 from dnaml.schedule.rounds.srpt import Srpt
 from dnaml.simulation import Settings, replay
@@ -169,6 +170,45 @@ def test_equal_seeds_give_equal_runs_and_unlike_seeds_do_not():
     )
     assert first == again
     assert first != other
+
+
+def test_a_policy_is_asked_again_as_soon_as_it_wishes():
+    class Eager:
+        name, refresh_rounds = "eager", 10
+
+        def __init__(self):
+            self.asked_s = []
+
+        def allocate(self, now):
+            self.asked_s.append(now.at_s)
+            return Allocation(choice=np.zeros(1, dtype=np.int64), again_rounds=1 if now.at_s < 20.0 else None)
+
+    eager = Eager()
+    replay(trace_of((0, [200.0]), round_s=10.0), eager)
+    assert eager.asked_s == [0.0, 10.0, 20.0, 120.0]
+
+
+def test_the_oracle_is_told_the_truth_and_the_others_are_not():
+    jobs = [(0, [40.0 + i, 60.0 - i]) for i in range(12)]
+    trace = trace_of(*jobs, slots=(1, 2), price=(2.0, 1.0))
+    wrong = Settings(seed=1, disturbances=Disturbances(error_sd=2.0, learns=False))
+    asked = (("dnaml", Settings(seed=1)), ("oracle", wrong), ("dnaml", wrong))
+    exact, oracle, dnamls = (replay(trace, by_name(name), settings) for name, settings in asked)
+    assert [one.ended_s for one in oracle.outcomes] == [one.ended_s for one in exact.outcomes]
+    assert [one.ended_s for one in dnamls.outcomes] != [one.ended_s for one in exact.outcomes]
+    assert (oracle.policy, exact.policy) == ("oracle", "dnaml")
+
+
+def test_a_job_that_failures_never_let_end_is_given_up_with_the_reason():
+    report = replay(trace_of((0, [10.0])), Fifo(), Settings(disturbances=Disturbances(failures_per_h=1e9)))
+    assert report.jobs == 0
+    assert "failures leave it no time to end" in report.unplaced["j0"]
+
+
+@pytest.mark.parametrize("wrong", [{"failures_per_h": np.nan}, {"error_sd": np.inf}, {"straggler_factor": np.nan}])
+def test_disturbances_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(InputError):
+        Disturbances(**wrong)
 
 
 def test_without_records_quantiles_are_right_within_a_percent_and_the_measured_jobs_count_alone():

@@ -15,6 +15,8 @@ from dnaml.core.resource import Resource
 from dnaml.datasets.traces.trace import Trace, TraceJob
 
 _RUNTIME, _UNITS = "runtime_s:", "units:"
+_MOST_UNITS = 1_000_000_000
+_LAST_S = 1e12  # of a trace: some thirty thousand years
 _PLAIN = {"job_id", "arrival_s", "units", "deadline_s", "weight", "restart_s"}
 
 
@@ -59,26 +61,29 @@ def _check(path: Path, names: list[str], pools: list[str]) -> None:
 
 
 def _job(path: Path, line: int, row: dict[str, str], pools: list[str]) -> TraceJob:
-    def number(name: str, default: float, *, least: float = 0.0) -> float:
+    def number(name: str, default: float, *, least: float = 0.0, most: float = math.inf) -> float:
         text = (row.get(name) or "").strip()
         try:
             value = float(text) if text else default
         except ValueError:
             value = math.nan
-        if not value >= least:
-            raise InputError(f"{path.name} line {line}: {name} must be a number of at least {least:g}, got {text!r}")
+        if not least <= value <= most:
+            limits = (
+                f"a number of at least {least:g}" if math.isinf(most) else f"a number between {least:g} and {most:g}"
+            )
+            raise InputError(f"{path.name} line {line}: {name} must be {limits}, got {text!r}")
         return value
 
-    everywhere = number("units", 1.0, least=1.0)
-    arrival_s = number("arrival_s", math.nan)
+    everywhere = number("units", 1.0, least=1.0, most=_MOST_UNITS)
+    arrival_s = number("arrival_s", math.nan, most=_LAST_S)
     allowed_s = number("deadline_s", math.inf)
-    restart_s = number("restart_s", -1.0, least=-1.0)
+    restart_s = number("restart_s", -1.0, least=-1.0, most=_LAST_S)
     return TraceJob(
         id=row["job_id"],
         arrival_s=arrival_s,
         runtime_s=np.array([number(_RUNTIME + pool, math.inf) for pool in pools]),
-        units=np.array([int(number(_UNITS + pool, everywhere, least=1.0)) for pool in pools]),
+        units=np.array([int(number(_UNITS + pool, everywhere, least=1.0, most=_MOST_UNITS)) for pool in pools]),
         deadline_s=arrival_s + allowed_s,
-        weight=number("weight", 1.0, least=1e-9),
+        weight=number("weight", 1.0, least=1e-9, most=_MOST_UNITS),
         restart_s=None if restart_s < 0 else restart_s,
     )

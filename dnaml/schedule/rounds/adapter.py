@@ -13,6 +13,7 @@ from dnaml.core.attempt import Placement
 from dnaml.core.plan import Plan, Problem
 from dnaml.schedule.feasible import feasibility, time_left_s
 from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, IntArray, Round, RoundPolicy
+from dnaml.schedule.rounds.window import only
 
 _ROUND_S = 60.0
 Start = tuple[int, int]
@@ -88,29 +89,7 @@ def _narrowed(now: Round, rows: IntArray, busy: list[tuple[float, int, int]], cl
     free = now.capacity.copy()
     for _, pool, units in busy:
         free[pool] -= units
-    return replace(
-        now,
-        at_s=now.at_s + clock_s,
-        capacity=free,
-        **{name: getattr(now, name)[rows] for name in _PER_JOB},
-    )
-
-
-_PER_JOB = (
-    "numbers",
-    "left_s",
-    "whole_s",
-    "speed",
-    "units",
-    "held",
-    "arrived_s",
-    "deadline_s",
-    "weight",
-    "restart_s",
-    "starts",
-    "restarting",
-    "served_s",
-)
+    return replace(only(now, rows), at_s=now.at_s + clock_s, capacity=free)
 
 
 def round_of(problem: Problem) -> Round:

@@ -11,11 +11,15 @@ import numpy as np
 
 from dnaml.schedule.rounds.belief import believed
 from dnaml.schedule.rounds.elastic import Elastic, is_elastic
-from dnaml.schedule.rounds.knobs import Knobs, preset
+from dnaml.schedule.rounds.knobs import Knobs, for_arrivals
 from dnaml.schedule.rounds.priced import allocate
-from dnaml.schedule.rounds.round import Allocation, FloatArray, Round
+from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, Round
 from dnaml.schedule.rounds.search import Found, search
+from dnaml.schedule.rounds.trials import allocate as on_trial
+from dnaml.schedule.rounds.trials import wanted
+from dnaml.schedule.rounds.window import only, window
 
+_MOST_STEPS = 100_000  # of single jobs through a whole future, in all rollouts of a search
 _FEWER = 2  # a search that starts from an earlier one needs so many times fewer rollouts
 
 
@@ -26,7 +30,7 @@ class _Plan:
     knobs: Knobs
     factors: dict[int, float]
     found: Found | None
-    newest: int
+    newest: int = -1
     known: frozenset[int] = frozenset()
 
 
@@ -46,37 +50,52 @@ class Adaptive:
     fixed: Knobs | None = None
 
     def allocate(self, now: Round) -> Allocation:
-        """Return the gangs of this round; the score and bound of a batch are those of its plan."""
+        """Return the gangs of this round; the score and bound of a batch are those of its plan.
+
+        However many jobs wait, a bounded number of them is looked at.
+        """
+        rows, newest = window(now), int(now.numbers.max(initial=-1))
+        if len(rows) == len(now.numbers):
+            return self._allocated(now, newest)
+        made = self._allocated(only(now, rows), newest)
+        choice = np.full(len(now.numbers), NONE, dtype=np.int64)
+        choice[rows] = made.choice
+        return replace(made, choice=choice)
+
+    def _allocated(self, now: Round, newest: int) -> Allocation:
         if is_elastic(now):
             return Elastic().allocate(now)
         now = believed(now)
-        plan = self._plan(now)
+        before = now.memory if isinstance(now.memory, _Plan) else None
+        if self._is_batch(now, before) and (pairs := wanted(now)).any():
+            return on_trial(now, pairs)
+        plan = replace(self._plan(now, before), newest=newest)
         made = allocate(now, plan.knobs, _factor(plan, now))
         found = plan.found
         if found is None:
             return replace(made, memory=plan)
         return replace(made, memory=plan, score=found.score, bound=found.bound)
 
-    def _plan(self, now: Round) -> _Plan:
-        before = now.memory if isinstance(now.memory, _Plan) else None
-        newest = int(now.numbers.max(initial=-1))
+    def _is_batch(self, now: Round, before: _Plan | None) -> bool:
+        """Say whether so many jobs are new that they are worth a search."""
         seen = -1 if before is None else before.newest
-        if int((now.numbers > seen).sum()) >= self.batch and self.rollouts and self.fixed is None:
-            return self._searched(now, search(now, rollouts=self.rollouts, polish=self.polish))
-        if before is None:
-            knobs = self.fixed or preset(now.objective, now.price_usd_per_h)
-            return _Plan(knobs=knobs, factors={}, found=None, newest=newest)
-        if before.found is not None and len(_known(now) - before.known) >= self.batch:
-            few, factor = self.rollouts // _FEWER, _factor(before, now)
-            found = search(now, rollouts=few, polish=few, start=before.knobs, factor=factor)
-            return self._searched(now, found)
-        return replace(before, newest=newest)
+        return int((now.numbers > seen).sum()) >= self.batch and self.rollouts > 0 and self.fixed is None
 
-    @staticmethod
-    def _searched(now: Round, found: Found) -> _Plan:
-        factors = {int(n): float(f) for n, f in zip(now.numbers, found.factor, strict=True) if f != 1.0}
-        newest = int(now.numbers.max(initial=-1))
-        return _Plan(knobs=found.knobs, factors=factors, found=found, newest=newest, known=_known(now))
+    def _plan(self, now: Round, before: _Plan | None) -> _Plan:
+        rollouts, polish = (min(most, _MOST_STEPS // max(1, len(now.numbers))) for most in (self.rollouts, self.polish))
+        if self._is_batch(now, before):
+            return _searched(now, search(now, rollouts=rollouts, polish=polish))
+        if before is None:
+            return _Plan(knobs=self.fixed or for_arrivals(now.objective, now.price_usd_per_h), factors={}, found=None)
+        if before.found is not None and len(_known(now) - before.known) >= self.batch:
+            few, factor = rollouts // _FEWER, _factor(before, now)
+            return _searched(now, search(now, rollouts=few, polish=few, start=before.knobs, factor=factor))
+        return before
+
+
+def _searched(now: Round, found: Found) -> _Plan:
+    factors = {int(n): float(f) for n, f in zip(now.numbers, found.factor, strict=True) if f != 1.0}
+    return _Plan(knobs=found.knobs, factors=factors, found=found, known=_known(now))
 
 
 def _factor(plan: _Plan, now: Round) -> FloatArray | None:

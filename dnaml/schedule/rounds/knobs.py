@@ -9,6 +9,7 @@ from dnaml.core.work import Objective
 from dnaml.schedule.rounds.round import FloatArray
 
 _HOUR_S = 3600.0
+_FLOW_S = 167.0 * _HOUR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,21 @@ def preset(objective: Objective, price_usd_per_h: FloatArray) -> Knobs:
         fill=1.2 + 22.0 * (1.0 - thrift) ** 2,
         urgent_share=0.02,
         urgent_s=4.3 * _HOUR_S,
-        flow_s=167.0 * _HOUR_S,
+        flow_s=_FLOW_S,
         money=0.35 + 0.05 * thrift / max(1.0 - thrift, 0.01),
     )
     return start.with_prices(price_usd_per_h, 0.3 + 2.0 * thrift**2)
+
+
+def for_arrivals(objective: Objective, price_usd_per_h: FloatArray) -> Knobs:
+    """Return the preset for jobs that trickle in, for which nothing is searched.
+
+    The soft deadline of every job cuts the tail at the expense of the mean: it moves out as latency counts for more
+    than cost, and is gone where the mean completion time is all that counts.
+    """
+    cost, latency, _, _ = objective.shares()
+    tail = max(1.0, (cost + latency) / (2.0 * cost)) if cost else np.inf
+    return replace(preset(objective, price_usd_per_h), flow_s=_FLOW_S * tail)
 
 
 def drawn(rng: np.random.Generator, pools: int, price_usd_per_h: FloatArray) -> Knobs:

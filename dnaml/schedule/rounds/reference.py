@@ -8,6 +8,7 @@ import numpy as np
 from dnaml.schedule.rounds.allox import AlloX
 from dnaml.schedule.rounds.fifo import Fifo
 from dnaml.schedule.rounds.gavel import FinishTimeFairness, Makespan, MaxMinFairness, Throughput
+from dnaml.schedule.rounds.packing import BestFit, LeastFragmentation
 from dnaml.schedule.rounds.round import FloatArray, Round, RoundPolicy
 from dnaml.schedule.rounds.shares import Shares
 from dnaml.schedule.rounds.sia import Sia
@@ -43,6 +44,8 @@ REFERENCES: Mapping[str, RoundPolicy] = {
         EarliestFinish(),
         Srpt(),
         AlloX(),
+        BestFit(),
+        LeastFragmentation(),
         Sia(),
         Shares(name="gavel_fifo", sharing=FirstPool(), only_shared=True),
         Shares(name="gavel_max_min", sharing=MaxMinFairness()),

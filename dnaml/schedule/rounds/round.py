@@ -81,13 +81,14 @@ class Allocation:
     """Says which configuration each job [J] holds from now on, -1 for none.
 
     `memory` comes back in the next round; `bound` is a proven lower bound of `score`, both None where the policy
-    proves nothing.
+    proves nothing. `again_rounds` asks to be asked again so soon, this once (None: as the policy always does).
     """
 
     choice: IntArray
     memory: object = None
     score: float | None = None
     bound: float | None = None
+    again_rounds: int | None = None
 
     @property
     def gap(self) -> float | None:

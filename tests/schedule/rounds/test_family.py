@@ -10,7 +10,7 @@ from dnaml.core.work import Objective
 from dnaml.schedule.rounds.adaptive import Adaptive
 from dnaml.schedule.rounds.bounds import cheapest_usd, intervals, mean_completion_s
 from dnaml.schedule.rounds.elastic import weights, worth_for
-from dnaml.schedule.rounds.knobs import Knobs, preset
+from dnaml.schedule.rounds.knobs import Knobs, for_arrivals, preset
 from dnaml.schedule.rounds.priced import Priced
 from dnaml.schedule.rounds.rollout import rollout
 from dnaml.schedule.rounds.search import search
@@ -63,6 +63,12 @@ def test_the_preset_avoids_dear_pools_the_more_the_larger_the_cost_share():
     assert thrifty.prices[1] < fast.prices[1] < fast.prices[0] == 1.0
     assert preset(Objective.of("balanced"), np.zeros(2)).prices == (1.0, 1.0)
     assert worth_for(Objective.of("min_cost")).money > worth_for(Objective.of("min_latency")).money
+
+
+def test_the_tail_is_cut_where_cost_counts_as_much_as_latency_and_not_where_the_mean_alone_counts():
+    price = np.array([2.0, 1.0])
+    balanced, hasty, fast = (for_arrivals(Objective(cost=cost, latency=1.0), price).flow_s for cost in (1.0, 0.25, 0.0))
+    assert balanced == for_arrivals(Objective.of("min_cost"), price).flow_s < hasty < fast == np.inf
 
 
 def test_a_rollout_counts_what_a_plan_comes_to():

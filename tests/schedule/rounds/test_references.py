@@ -116,3 +116,16 @@ def test_the_program_of_a_round_is_optimal_by_its_own_bound():
         choice, total, bound = cheapest_columns(now, cost, idle=1.1, fixed=now.restarting)
         assert bound <= total <= bound * 1.001
         assert (choice[now.restarting] == now.held[now.restarting]).all()
+
+
+def test_best_fit_leaves_the_fewest_units_free():
+    now = a_round([[10.0, 10.0], [10.0, 10.0]], units=2, capacity=(4, 3))
+    assert REFERENCES["best_fit"].allocate(now).choice.tolist() == [1, 0]
+
+
+def test_least_fragmentation_keeps_room_for_the_gangs_that_wait():
+    now = a_round([[10.0, 10.0], [10.0, 10.0]], units=[[1, 1], [4, 4]], capacity=(4, 5))
+    assert REFERENCES["fgd"].allocate(now).choice.tolist() == [1, 0]
+    assert REFERENCES["best_fit"].allocate(now).choice.tolist() == [0, 1]
+    tight = replace(now, capacity=np.array([4, 0]))
+    assert REFERENCES["fgd"].allocate(tight).choice.tolist() == [0, -1]
