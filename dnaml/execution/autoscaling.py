@@ -6,7 +6,7 @@ machine is given back in two steps: nothing new starts on it, then it goes once 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,9 +36,8 @@ DRAIN_S = 3600.0
 class Carries(Protocol):
     """Takes commands: a `Carrier`, or a `DryRun`."""
 
-    @property
-    def coming(self) -> int:
-        """Return how many machines are ordered and not there yet."""
+    def expected(self, seen: Container[str]) -> int:
+        """Return how many machines are ordered, or delivered and not among those that were seen."""
         ...
 
     def do(self, command: Command) -> None:
@@ -64,6 +63,7 @@ class Autoscaler:
         self._scaler = scaler
         self._carrier = carrier
         self._post = post
+        self._seen: set[str] = set()  # all that ever came: a node may join a while after it was delivered
         self._up_at_s: dict[str, float] = {}
         self._own: dict[str, Resource] = {}
         self._busy: dict[str, str] = {}
@@ -100,7 +100,7 @@ class Autoscaler:
         waited_s = max((at_s - since_s for since_s in self._waiting.values()), default=0.0)
         return PoolView(
             machines=machines,
-            coming=self._carrier.coming,
+            coming=self._carrier.expected(self._seen),
             leaving=len(self._leaving),
             wait_s=waited_s,
             waiting_work_s=self._scaler.usual_s * len(self._waiting),
@@ -109,7 +109,7 @@ class Autoscaler:
 
     def _decide(self, at_s: float) -> None:
         self._let_go()
-        while len(self._ordered_at_s) > self._carrier.coming:
+        while len(self._ordered_at_s) > self._carrier.expected(self._seen):
             self._ordered_at_s.popleft()  # refused, or come
         for command in self._scaler.decide(at_s, self.view(at_s)):
             self.decided.append(Decided(at_s=at_s, command=command))
@@ -133,6 +133,7 @@ class Autoscaler:
         if resource.labels.get(LABEL) != self._scaler.template.name:
             self._own[resource.id] = resource
             return
+        self._seen.add(resource.id)
         if resource.id in self._up_at_s or resource.id in self._leaving:
             return
         self._up_at_s[resource.id] = event.at_s

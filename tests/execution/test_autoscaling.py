@@ -74,6 +74,25 @@ def test_machines_come_before_demand_and_go_after_it():
         carrier.close()
 
 
+def test_a_machine_that_was_delivered_and_has_not_joined_is_not_ordered_again():
+    says, posted = Says(), []
+    carrier = Carrier([LocalProcesses({"small": LIKE})], posted.append, lambda: 60.0).start()
+    scaling = Autoscaler(scaler(says), carrier)
+    try:
+        for at_s in (0.0, 10.0, 20.0, 30.0):
+            scaling(ev.Tick(at_s=at_s))
+            carrier.wait()
+        assert len(carrier.machines) == len(posted) == 2
+        assert scaling.view(30.0).coming == 2
+        for event in posted:
+            scaling(event)
+        assert scaling.view(30.0).coming == 0
+        assert len(scaling.view(30.0).machines) == 2
+        assert scaling._scaler.lead.seen_s, "how long they took was not learned"
+    finally:
+        carrier.close()
+
+
 def test_what_waits_is_counted_until_it_starts_or_is_cancelled():
     scaling = Autoscaler(scaler(Says()), DryRun(lambda line: None))
     scaling(submitted(0.0, "a"))

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +93,11 @@ class Carrier:
     def coming(self) -> int:
         """Return how many machines are ordered and not there yet."""
         return self._coming
+
+    def expected(self, seen: Container[str]) -> int:
+        """Return how many machines are ordered, or delivered and not among those that were seen."""
+        with self._counting:
+            return self._coming + sum(name not in seen for name in tuple(self._owner))
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -200,21 +205,23 @@ class Carrier:
         self.spending.settle()
 
     def _buy(self, command: Acquire) -> None:
-        """Buy one machine from the first provider that delivers."""
-        try:
-            for provider in self._providers:
-                price = provider.price_usd_per_h(command.template)
-                if price is None or self._stop.is_set():
-                    continue
-                order = self._order(command)
-                if not self._reserve(order, price):
-                    self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
-                    return
-                if self._try(provider, command, order, price):
-                    return
-            self._refuse(f"{command.template}: no provider delivered")
-        finally:
+        if not self._bought(command):
             self._expect(-1)
+
+    def _bought(self, command: Acquire) -> bool:
+        """Buy one machine from the first provider that delivers; say whether one did."""
+        for provider in self._providers:
+            price = provider.price_usd_per_h(command.template)
+            if price is None or self._stop.is_set():
+                continue
+            order = self._order(command)
+            if not self._reserve(order, price):
+                self._refuse(f"{command.template}: the cap of {self.spending.most_usd:g} USD is reached")
+                return False
+            if self._try(provider, command, order, price):
+                return True
+        self._refuse(f"{command.template}: no provider delivered")
+        return False
 
     def _reserve(self, order: Order, price: float) -> bool:
         return self.spending.reserve(order.token, price, self._now_s(), hours=self._blind_s / 3600)
@@ -244,7 +251,9 @@ class Carrier:
                 continue
             self.spending.called(order.token, resource.id)
             if self._ask(partial(provider.alive, resource.id)):
-                self._owner[resource.id] = provider
+                with self._counting:  # at no time both ordered and there, or neither
+                    self._owner[resource.id] = provider
+                    self._coming -= 1
                 self._post(ResourceUp(at_s=self._now_s(), resource=resource))
                 return True
             self._refuse(f"{provider.name}: {resource.id} was delivered dead")

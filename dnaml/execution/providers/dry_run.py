@@ -1,7 +1,7 @@
 """Says what scaling would do and why, and buys nothing; imagined machines come at once, so that they can go too."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from dnaml.core.events import Acquire, Command, Event, Release, ResourceDown, ResourceUp
 from dnaml.core.resource import Resource
@@ -26,7 +26,10 @@ class DryRun:
         self._now_s = now_s
         self._like = like
         self._numbers = itertools.count(1)
-        self.coming = 0
+
+    def expected(self, seen: Container[str]) -> int:
+        """Return 0: imaginary machines come at once."""
+        return 0
 
     def do(self, command: Command) -> None:
         """Tell what a command would do."""
