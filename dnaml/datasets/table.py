@@ -131,6 +131,8 @@ def load_runs(source: "str | Path | pd.DataFrame | RunTable | Sequence[Run]") ->
     if isinstance(source, pd.DataFrame):
         return RunTable.from_frame(source)
     if not isinstance(source, (str, Path)):
+        if not isinstance(source, Sequence) or not all(isinstance(run, Run) for run in source):
+            raise InputError(f"run table: must be a file, a DataFrame, a RunTable or runs, got {type(source).__name__}")
         return RunTable.from_runs(source)
     path = Path(source)
     if not path.is_file():

@@ -50,6 +50,7 @@ class Trees:
 def boost(features: FloatArray, target: FloatArray, *, seed: int = 0) -> Trees:
     """Fit gradient boosting by squares and return it as arrays; a small table gets fewer trees of longer steps."""
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     large = len(target) >= LARGE_ROWS
     model = HistGradientBoostingRegressor(
@@ -60,7 +61,10 @@ def boost(features: FloatArray, target: FloatArray, *, seed: int = 0) -> Trees:
         l2_regularization=1.0,
         early_stopping=False,
         random_state=seed,
-    ).fit(features, target)
+    )
+    # The pool comes with the import, after any limit of the caller; its threads spin while they wait for a busy core.
+    with threadpool_limits(1):
+        model.fit(features, target)
     # scikit-learn keeps the fitted nodes in a private attribute; tests compare the walk with its own prediction.
     nodes = [step[0].nodes for step in model._predictors]
     most = max(len(each) for each in nodes)

@@ -157,3 +157,9 @@ def test_a_column_name_that_stands_twice_is_refused():
     runs = pd.DataFrame([["a", "f", 1.0, 2.0]], columns=["resource_id", "computation_id", "runtime_s", "runtime_s"])
     with pytest.raises(InputError, match="runtime_s"):
         load_runs(runs)
+
+
+@pytest.mark.parametrize("source", [None, 5, [1, 2], {"resource_id": "a"}])
+def test_what_is_no_run_table_is_refused_with_its_type(source):
+    with pytest.raises(InputError, match=type(source).__name__):
+        load_runs(source)
