@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import logging
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -167,7 +166,7 @@ class Service:
 
         A Problem has status 409 while one is measured, 503 where this machine is too busy to.
         """
-        from dnaml.telemetry.profile import profile_resource
+        from dnaml.telemetry.profile import ProbeTimeout, profile_resource
 
         target = self.resource(resource_id)
         if target.site is not Site.LOCAL:
@@ -176,9 +175,8 @@ class Service:
             raise Problem(409, "a resource is being measured already", kind="conflict")
         try:
             profiled = profile_resource(target)
-        except subprocess.TimeoutExpired as error:
-            told = f"{resource_id}: was not measured within {error.timeout:.0f} s; this machine has too much to do"
-            raise Problem(503, told, kind="busy", headers={"Retry-After": "60"}) from error
+        except ProbeTimeout as error:
+            raise Problem(503, str(error), kind="busy", headers={"Retry-After": "60"}) from error
         finally:
             self._probing.release()
         keep(self.settings.state, [profiled])

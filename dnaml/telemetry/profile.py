@@ -32,7 +32,11 @@ ONE_THREAD: Mapping[str, str] = dict.fromkeys(
 )
 """Environment of every process that runs or measures work: one thread in each numerical library."""
 
-_PROFILE_TIMEOUT_S = 60.0
+_PROFILE_TIMEOUT_S = 300.0  # four seconds of work; a busy machine takes many times that
+
+
+class ProbeTimeout(DnamlError, TimeoutError):
+    """Says that the probes of a resource took far longer than they do: the machine is too busy to be measured."""
 
 
 def profile_resource(
@@ -129,6 +133,10 @@ def _probe_in_process(
             if admit is not None:
                 admit(process.pid)
             out, err = process.communicate("go\n", timeout=_PROFILE_TIMEOUT_S)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            told = f"was not measured within {_PROFILE_TIMEOUT_S:g} s; this machine has too much to do"
+            raise ProbeTimeout(f"{resource.id}: {told}") from late
         except BaseException:
             process.kill()
             raise

@@ -116,6 +116,15 @@ def test_a_probing_process_that_fails_says_its_last_line():
         profile_resource(broken)
 
 
+def test_a_probing_process_that_does_not_end_is_named_and_killed(monkeypatch):
+    monkeypatch.setattr(profile, "_PROFILE_TIMEOUT_S", 0.01)
+    seen = []
+    with pytest.raises(profile.ProbeTimeout, match=r"^slow: was not measured within 0.01 s; this machine has too much"):
+        profile_resource(Resource(id="slow"), admit=seen.append)
+    with pytest.raises(ProcessLookupError):
+        os.kill(seen[0], 0)
+
+
 def test_a_gpu_that_torch_cannot_use_keeps_its_sheet(monkeypatch):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
