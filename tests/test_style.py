@@ -4,6 +4,7 @@ import ast
 import doctest
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,16 @@ def named(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Parse a file, once for all rules."""
+    return ast.parse(file.read_text())
+
+
 def functions(files: list[Path]) -> Iterator[tuple[str, int]]:
     """Give each function of the files with its length, from `def` to its last line."""
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(parsed(file)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 yield f"{named(file)}:{node.lineno} {node.name}", node.end_lineno - node.lineno + 1
 
@@ -66,9 +73,7 @@ def test_no_file_is_named_for_leftovers():
 
 
 def test_every_module_says_what_it_is():
-    assert not [
-        named(file) for file in CODE_FILES if file.read_text() and not ast.get_docstring(ast.parse(file.read_text()))
-    ]
+    assert not [named(file) for file in CODE_FILES if parsed(file).body and not ast.get_docstring(parsed(file))]
 
 
 def test_nothing_is_left_unfinished():
@@ -84,7 +89,7 @@ def test_no_except_is_bare():
     assert not [
         f"{named(file)}:{node.lineno}"
         for file in CODE_FILES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
 
@@ -94,7 +99,7 @@ def test_the_library_does_not_print():
         f"{named(file)}:{node.lineno}"
         for file in PACKAGE_FILES
         if not named(file).startswith(PRINTING)
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
 
