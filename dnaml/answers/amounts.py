@@ -5,6 +5,7 @@ import time
 
 _STEPS = ((1e-6, "ns", 1e9), (1e-3, "µs", 1e6), (1.0, "ms", 1e3), (120.0, "s", 1.0), (7200.0, "min", 1 / 60))
 UNKNOWN = "-"
+LEAST_SHARE = 1e-4
 
 
 def seconds(value_s: float | None) -> str:
@@ -53,12 +54,14 @@ def usd(value_usd: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a fraction of one in percent.
+    """Write a fraction of one in percent; what is less than anybody can tell from nothing is written so.
 
-    >>> share(0.053)
-    '5.3 %'
+    >>> share(0.053), share(1e-9), share(0.0)
+    ('5.3 %', '< 0.01 %', '0 %')
     """
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{_short(100 * value)} %"
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return "< 0.01 %" if 0 < value < LEAST_SHARE else f"{_short(100 * value)} %"
 
 
 def moment(at_s: float | None) -> str:

@@ -1,6 +1,6 @@
-"""Runs the application on a socket: patience with slow clients is limited, and SIGTERM ends it in order.
+"""Runs the application on a socket until SIGTERM or SIGINT, which end it in order.
 
-SIGTERM or SIGINT: no more jobs are admitted, streams end, requests in work are answered, the engine is closed (what
+Then no more jobs are admitted, streams end, requests in work are answered, the engine is closed (what
 runs goes on with the next one), and `serve` returns.
 """
 
@@ -8,17 +8,14 @@ import asyncio
 import contextlib
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dnaml.core.errors import InputError
-from dnaml.rest.gate import ARRIVED_S
-from dnaml.rest.settings import Limits, ServiceSettings
+from dnaml.rest.patience import protocol_for
+from dnaml.rest.settings import ServiceSettings
 
 _GRACE_S = 2
 
@@ -95,47 +92,3 @@ class _Server(uvicorn.Server):
         if service is not None:
             service.drain()
         self.should_exit = True
-
-
-def protocol_for(limits: Limits) -> type[HttpToolsProtocol]:
-    """Return a protocol that closes connections whose head does not come in time, and those too many."""
-
-    class Patient(HttpToolsProtocol):
-        """HTTP with an end to patience."""
-
-        # The parent is untyped inside; these are its own attributes.
-        _late: Any = None
-        scope: Any
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > limits.connections:
-                transport.abort()
-            else:
-                self._late = self.loop.call_later(limits.header_s, self._too_late)
-
-        def data_received(self, data: bytes) -> None:
-            if self._late is None and (self.cycle is None or self.cycle.response_complete):
-                self._late = self.loop.call_later(limits.header_s, self._too_late)
-            super().data_received(data)
-
-        def on_headers_complete(self) -> None:
-            self._punctual()
-            self.scope[ARRIVED_S] = time.monotonic()
-            super().on_headers_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._punctual()
-            super().connection_lost(exc)
-
-        def _punctual(self) -> None:
-            if self._late is not None:
-                self._late.cancel()
-                self._late = None
-
-        def _too_late(self) -> None:
-            self._late = None
-            if not self.transport.is_closing():
-                self.transport.abort()
-
-    return Patient

@@ -1,11 +1,13 @@
 """The real server on a free port: killed and taken up again, ended in order, patient only so long."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+
+from dnaml.rest.app import create_app
+from dnaml.rest.patience import protocol_for
+from dnaml.rest.server import listen
+from dnaml.rest.settings import Limits, ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,6 +157,47 @@ def test_a_large_body_and_an_unfinished_head_cost_next_to_nothing(server: Server
     assert _resident_bytes(server.process.pid) - before < 32 << 20
     for sock in idle:
         sock.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 200_000, 431),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"b" * (1 << 21), 431),
+    ],
+    ids=["tls", "version", "length", "many headers", "long header"],
+)
+def test_what_is_no_request_is_a_problem_and_a_closed_connection(unstarted: int, sent: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", unstarted), timeout=30) as sock:
+        with contextlib.suppress(OSError):  # it need not read to the end
+            sock.sendall(sent)
+        told = b""
+        with contextlib.suppress(OSError):
+            while more := sock.recv(4096):
+                told += more
+    assert told.startswith(b"HTTP/1.1 %d " % status) or (status == 431 and not told), told[:200]
+    if told:
+        assert b"application/problem+json" in told
+        assert json.loads(told.partition(b"\r\n\r\n")[2])["status"] == status
+
+
+@pytest.fixture(scope="module")
+def unstarted() -> Iterator[int]:
+    """The port of an application on the service's own protocol, which stands by without a service."""
+    settings = ServiceSettings(port=0)
+    listening = listen(settings)
+    config = uvicorn.Config(
+        create_app(settings, None), http=protocol_for(Limits()), lifespan="off", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join(20)
 
 
 def _resident_bytes(pid: int) -> int:
