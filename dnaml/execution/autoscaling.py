@@ -69,7 +69,7 @@ class Autoscaler:
         self._busy: dict[str, str] = {}
         self._waiting: dict[str, float] = {}
         self._leaving: dict[str, Release] = {}
-        self._ordered_at_s: deque[float] = deque()
+        self._ordered: deque[tuple[float, float]] = deque()  # when, and until when it is expected
         self.decided: deque[Decided] = deque(maxlen=256)
         """what was decided of late, newest last"""
 
@@ -100,7 +100,7 @@ class Autoscaler:
         waited_s = max((at_s - since_s for since_s in self._waiting.values()), default=0.0)
         return PoolView(
             machines=machines,
-            coming=self._carrier.expected(self._seen),
+            coming=min(self._carrier.expected(self._seen), sum(until_s >= at_s for _, until_s in self._ordered)),
             leaving=len(self._leaving),
             wait_s=waited_s,
             waiting_work_s=self._scaler.usual_s * len(self._waiting),
@@ -109,8 +109,8 @@ class Autoscaler:
 
     def _decide(self, at_s: float) -> None:
         self._let_go()
-        while len(self._ordered_at_s) > self._carrier.expected(self._seen):
-            self._ordered_at_s.popleft()  # refused, or come
+        while len(self._ordered) > self._carrier.expected(self._seen):
+            self._ordered.popleft()  # refused, or come
         for command in self._scaler.decide(at_s, self.view(at_s)):
             self.decided.append(Decided(at_s=at_s, command=command))
             if isinstance(command, Release) and self._post is not None:
@@ -118,7 +118,7 @@ class Autoscaler:
                 self._post(_notice(command, at_s))
                 continue
             if isinstance(command, Acquire):
-                self._ordered_at_s.extend([at_s] * command.count)
+                self._ordered.extend([(at_s, command.until_s)] * command.count)
             self._carrier.do(command)
 
     def _let_go(self) -> None:
@@ -137,8 +137,8 @@ class Autoscaler:
         if resource.id in self._up_at_s or resource.id in self._leaving:
             return
         self._up_at_s[resource.id] = event.at_s
-        if self._ordered_at_s:
-            self._scaler.came(event.at_s - self._ordered_at_s.popleft())
+        if self._ordered:
+            self._scaler.came(event.at_s - self._ordered.popleft()[0])
 
     def _went(self, resource_id: str) -> None:
         self._up_at_s.pop(resource_id, None)

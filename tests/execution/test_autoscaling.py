@@ -93,6 +93,18 @@ def test_a_machine_that_was_delivered_and_has_not_joined_is_not_ordered_again():
         carrier.close()
 
 
+def test_a_machine_that_never_joins_is_not_expected_for_ever():
+    carrier = Carrier([LocalProcesses({"small": LIKE})], lambda event: None, lambda: 0.0).start()
+    scaling = Autoscaler(scaler(Says()), carrier)
+    try:
+        for at_s in (0.0, 10.0, 200.0):
+            scaling(ev.Tick(at_s=at_s))
+            carrier.wait()
+            assert len(carrier.machines) == {0.0: 0, 10.0: 2, 200.0: 4}[at_s]
+    finally:
+        carrier.close()
+
+
 def test_what_waits_is_counted_until_it_starts_or_is_cancelled():
     scaling = Autoscaler(scaler(Says()), DryRun(lambda line: None))
     scaling(submitted(0.0, "a"))
