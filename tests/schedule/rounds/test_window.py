@@ -54,13 +54,13 @@ def test_some_jobs_of_a_round_keep_all_that_is_said_of_them():
 
 @pytest.mark.parametrize("gangs", [False, True], ids=["single", "gangs"])
 def test_a_plan_over_a_long_queue_is_possible_repeatable_and_spread_over_the_pools(gangs):
-    now, policy = queue(5_000, gangs=gangs), Adaptive(rollouts=4, polish=2)
+    now, policy = queue(5_000, gangs=gangs), Adaptive(rollouts=0)
     said = policy.allocate(now)
     check(now, said)
     assert (said.choice >= 0).sum() >= 6
     np.testing.assert_array_equal(said.choice, policy.allocate(now).choice)
     later = replace(now, held=said.choice, memory=said.memory)
-    assert policy.allocate(later).memory.found is said.memory.found
+    assert policy.allocate(later).memory.knobs == said.memory.knobs
 
 
 @pytest.mark.soak
