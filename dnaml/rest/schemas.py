@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from dnaml.answers.rows import AttemptRow
 from dnaml.core.resource import Kind, Site, UnitType
 
 
@@ -28,6 +29,8 @@ class Raised(msgspec.Struct, kw_only=True):
 class JobAnswer(msgspec.Struct, kw_only=True):
     """One job. `result` is there once it succeeded, if it is plain data; `result_note` says why it is not."""
 
+    # The fields of answers.rows.JobRow, from which it is made field by field (a Struct cannot inherit a dataclass),
+    # then what only a service knows.
     id: str
     name: str
     computation_id: str
@@ -107,26 +110,10 @@ class DecisionAnswer(msgspec.Struct, kw_only=True):
     candidates: list[Candidate]
 
 
-class AttemptAnswer(msgspec.Struct, kw_only=True):
-    """One try of a job."""
-
-    id: str
-    resource_id: str
-    state: str
-    started_at_s: float
-    ended_at_s: float | None
-    runtime_s: float | None
-    wall_s: float | None
-    peak_memory_bytes: int | None
-    cost_usd: float | None
-    checkpoints: int
-    error: str | None
-
-
 class AttemptsAnswer(msgspec.Struct, kw_only=True):
     """Every try of a job, oldest first."""
 
-    items: list[AttemptAnswer]
+    items: list[AttemptRow]
 
 
 class AskedAnswer(msgspec.Struct, kw_only=True):
