@@ -27,7 +27,6 @@ def test_what_is_unequal_lost_or_doubled_does_not_hold(broken):
     assert not Chaos(**{**fine, **broken}).holds
 
 
-@pytest.mark.serial
 @pytest.mark.timeout(240)
 def test_a_batch_survives_killed_and_frozen_workers(tmp_path):
     with Executor(local_pool()[:3], state=tmp_path, objective="min_latency") as executor:
