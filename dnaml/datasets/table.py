@@ -130,11 +130,16 @@ def load_runs(source: "str | Path | pd.DataFrame | RunTable | Sequence[Run]") ->
         return source
     if isinstance(source, pd.DataFrame):
         return RunTable.from_frame(source)
-    if not isinstance(source, str) and isinstance(source, Sequence) and all(isinstance(run, Run) for run in source):
+    if isinstance(source, (str, Path)):
+        return _from_file(Path(source))
+    if isinstance(source, Sequence) and all(isinstance(run, Run) for run in source):
         return RunTable.from_runs(source)
-    if not isinstance(source, (str, Path)):
-        raise InputError(f"run table: must be a file, a DataFrame, a RunTable or runs, got {type(source).__name__}")
-    path = Path(source)
+    raise InputError(f"run table: must be a file, a DataFrame, a RunTable or runs, got {type(source).__name__}")
+
+
+def _from_file(path: Path) -> RunTable:
+    import pandas as pd
+
     if not path.is_file():
         raise InputError(f"{path}: a run table must be a file, got {'a folder' if path.is_dir() else 'nothing'}")
     _check_header(path)
