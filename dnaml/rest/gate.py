@@ -29,6 +29,7 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
 ARRIVED_S = "dnaml.arrived_s"  # in the scope: when the head of the request was read, on the monotonic clock
+_MOST_AFTER_S = 30
 _BODIES = frozenset({"POST"})
 _log = logging.getLogger(__name__)
 
@@ -102,8 +103,11 @@ class Gate:
         wait_s = self._buckets.take(caller.tenant)
         if wait_s:
             raise Problem(429, f"{caller.tenant}: too many requests", headers={"Retry-After": str(wait_s)})
-        if time.monotonic() - scope.get(ARRIVED_S, math.inf) > self._limits.waited_s:
-            raise Problem(429, "the service has more requests than it can answer", headers={"Retry-After": "1"})
+        late_s = time.monotonic() - scope.get(ARRIVED_S, math.inf)
+        if late_s > self._limits.waited_s:  # the further behind, the longer they stay away: refusals cost time too
+            after_s = min(math.ceil(2 * late_s), _MOST_AFTER_S)
+            told = "the service has more requests than it can answer"
+            raise Problem(429, told, headers={"Retry-After": str(after_s)})
         patient = _is_patient(scope)
         if patient and self.patient >= self._limits.streams:
             raise Problem(429, "too many streams are open", headers={"Retry-After": "5"})

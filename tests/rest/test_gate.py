@@ -1,11 +1,15 @@
 """The gate in front of the routes: tokens, tenants, hosts, sizes, depths, rates; over every route of the document."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from benchmarks.api.direct import ask as ask_directly
+from benchmarks.api.wire import Answer
 from dnaml.rest.auth import Scope, Tokens
+from dnaml.rest.gate import ARRIVED_S
 from dnaml.rest.settings import Limits
 from tests.rest.conftest import WORK, Client, settings_of
 
@@ -194,6 +198,22 @@ def test_a_tenant_that_asks_too_often_is_told_when_to_come_back(tmp_path) -> Non
         assert client.request("GET", "//healthz").status_code == 200
     finally:
         client.close()
+
+
+def test_a_request_that_waited_too_long_is_to_come_back_the_later_the_further_behind_the_service_is(
+    api: Client,
+) -> None:
+    async def asked(late_s: float) -> Answer:
+        async def late(scope: Any, receive: Any, send: Any) -> None:
+            await api.app({**scope, ARRIVED_S: time.monotonic() - late_s}, receive, send)
+
+        return await ask_directly(late, "GET", "/api/v1/jobs")
+
+    told = {late_s: api.call(lambda _, late_s=late_s: asked(late_s)) for late_s in (0.0, 0.6, 4.0, 1e6)}
+    assert told[0.0].status == 200
+    assert {told[late_s].status for late_s in (0.6, 4.0, 1e6)} == {429}
+    after = [int(told[late_s].headers["retry-after"]) for late_s in (0.6, 4.0, 1e6)]
+    assert 1 <= after[0] < after[1] < after[2] <= 60
 
 
 def test_an_unknown_exception_is_a_problem_without_its_text(api: Client, monkeypatch) -> None:  # type: ignore[no-untyped-def]
