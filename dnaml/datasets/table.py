@@ -132,8 +132,9 @@ def load_runs(source: "str | Path | pd.DataFrame | RunTable | Sequence[Run]") ->
         return RunTable.from_frame(source)
     if isinstance(source, (str, Path)):
         return _from_file(Path(source))
-    if isinstance(source, Sequence) and all(isinstance(run, Run) for run in source):
-        return RunTable.from_runs(source)
+    runs = [run for run in source if isinstance(run, Run)] if isinstance(source, Sequence) else []
+    if isinstance(source, Sequence) and len(runs) == len(source):
+        return RunTable.from_runs(runs)
     raise InputError(f"run table: must be a file, a DataFrame, a RunTable or runs, got {type(source).__name__}")
 
 
