@@ -22,9 +22,7 @@ from dnaml.predict.outcomes import Hazard, lognormal_quantiles, shortlisted
 from dnaml.predict.pooled import Posterior, Prior, Rows, learn
 from dnaml.predict.pools import MATCH, MODEL, PATHS, POOL, RUNS, KeptAnswers, Key
 from dnaml.predict.told import PairModel, Told
-from dnaml.predict.unmeasured import BOUND_SD as BOUND_SD
-from dnaml.predict.unmeasured import EFFICIENCY_LOG as EFFICIENCY_LOG
-from dnaml.predict.unmeasured import UNKNOWN_SD
+from dnaml.predict.unmeasured import BOUND_SD, EFFICIENCY_LOG, UNKNOWN_SD
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
