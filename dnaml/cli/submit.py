@@ -78,9 +78,11 @@ def _run(screen: Screen, source: str, *, follow: bool) -> int:
     from dnaml.cli.foreground import run_to_end
     from dnaml.cli.pool import drivable, keep, known_resources, measured, this_machine
     from dnaml.cli.work import prepare
+    from dnaml.datasets.state import StateFolder
 
     work = prepare(source, screen.state)
     work.check_that_it_travels()
+    StateFolder(screen.state).check()  # before seconds go into probes
     known = known_resources(screen.state)
     resources = known or (measured(screen, this_machine()),)
     pool = drivable(resources)

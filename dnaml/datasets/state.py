@@ -1,5 +1,6 @@
 """The state folder: where everything durable of one engine lies, and the lock that keeps a second engine out."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from dnaml.core.errors import StateFolderError
 from dnaml.datasets.engine_lock import TAKE_OVER_AFTER_S, EngineLock
 
 _FOLDERS = ("blobs", "checkpoints", "logs", "inbox", "prices")
+_LEAST_BYTES = 64 << 10  # free, to begin at all
 
 
 def default_folder() -> Path:
@@ -29,6 +31,17 @@ class StateFolder:
         self.resources = self.root / "resources.toml"
         self.prices = self.root / "prices"
         self.engine = EngineLock(self.root)
+
+    def check(self) -> None:
+        """Raise StateFolderError when the folder, or where it would be made, is read-only or full; writes nothing."""
+        place = next(path for path in (self.root, *self.root.parents) if path.exists())
+        reason = ""
+        if not os.access(place, os.W_OK):
+            reason = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
+        elif os.statvfs(place).f_bavail * os.statvfs(place).f_frsize < _LEAST_BYTES:
+            reason = os.strerror(errno.ENOSPC)
+        if reason:
+            raise StateFolderError(f"state folder {self.root} cannot be written: {reason}")
 
     def prepare(self) -> None:
         """Make the folders; raise StateFolderError when that cannot be, naming folder and cause."""

@@ -93,6 +93,11 @@ def test_a_folder_below_a_file_cannot_be_used(tmp_path):
         StateFolder(tmp_path / "file" / "state").prepare()
 
 
+def test_a_folder_that_is_not_there_yet_is_checked_without_being_made(tmp_path):
+    StateFolder(tmp_path / "one" / "two").check()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "said"), [("size=16k,ro", "Read-only file system"), ("size=4k", "No space left on device")]
 )
@@ -109,5 +114,7 @@ def test_a_full_or_read_only_disk_is_named_with_its_folder(tmp_path, options, sa
         with pytest.raises(StateFolderError, match=f"state folder {disk} cannot be written: {said}"):
             StateFolder(disk).lock()
         assert list(disk.glob(".write-*")) == []
+        with pytest.raises(StateFolderError, match=f"state folder {disk}/new cannot be written: {said}"):
+            StateFolder(disk / "new").check()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import msgspec
+import psutil
 
 from dnaml.core.resource import Resource
 from dnaml.execution.messages import FrameReader
@@ -34,6 +35,7 @@ _READ_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.25
 _SHORTEST_S, _SLOWEST_S = 0.05, 1.0
 _GREETING_BEATS = 2.0
+_FOLDER = "dnaml-agent-"
 _SEND_S = 30.0
 _Said = msgspec.Struct | tuple[str, BinaryIO, msgspec.Struct]
 _Greeting = TypeVar("_Greeting", wire.Challenge, wire.Welcome)
@@ -43,12 +45,21 @@ class Turned(Exception):
     """Says that the engine does not take this agent on."""
 
 
+def own_folder() -> Path:
+    """Make this agent's temporary folder, named by its process; remove those of agents that were killed here."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        owner = left.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+
+
 class Agent:
     """Serves one engine from one node until the raylet or the engine's token is gone."""
 
     def __init__(self, plan: wire.Plan) -> None:
         self._plan = plan
-        self._folder = Path(tempfile.mkdtemp(prefix="dnaml-agent-"))
+        self._folder = own_folder()
         self._parent = os.getppid()
         declared = nodes.declared(plan.resource_id, plan.hostname, plan.labels, plan.amounts)
         self._resources = nodes.on_this_machine(declared)

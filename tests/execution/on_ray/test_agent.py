@@ -1,14 +1,18 @@
 """An agent counts its engine as heard until the moment that a connection ends, however it ends."""
 
 import contextlib
+import os
 import socket
 import struct
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 
 from dnaml.execution.messages import FrameReader
 from dnaml.execution.on_ray import wire
-from dnaml.execution.on_ray.agent import Agent
+from dnaml.execution.on_ray.agent import Agent, own_folder
 from dnaml.execution.settings import LocalSettings
 
 TOKEN = b"t" * 32
@@ -67,3 +71,14 @@ def test_a_reset_ends_no_lease_and_lengthens_no_pause():
     agent._crew.dismiss()
     assert agent._heard_s >= before_s
     assert agent._pause_s < 1.0
+
+
+def test_folders_of_agents_that_were_killed_are_removed_those_that_live_keep_theirs(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead, alive = (tmp_path / f"dnaml-agent-{pid}-x" for pid in (int(ended.stdout), os.getppid()))
+    other = tmp_path / "dnaml-agent-notes"
+    for folder in (dead, alive, other):
+        folder.mkdir()
+    mine = own_folder()
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, mine])
