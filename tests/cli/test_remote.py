@@ -142,7 +142,7 @@ def test_a_detached_job_waits_in_the_queue_and_is_cancelled(ask, service, tmp_pa
     path = tmp_path / "long.yaml"
     path.write_text("computation: tests.rest.work:count\nargs: [100000]\n")
     code, told = ask("submit", str(path), "--detach")
-    assert (code, told["state"]) == (0, "PENDING")
+    assert (code, told["state"] in ("PENDING", "RUNNING")) == (0, True)
     with desk_at(service.url, timeout_s=30) as desk:
         while desk.get(f"/jobs/{told['id']}", wait_s=0.05)["state"] != "RUNNING":
             pass
