@@ -38,6 +38,7 @@ START: Mapping[int, float] = {
 }  # the share of the kernels' model before any replay
 SHARES = np.linspace(0.0, 1.0, 21)
 BORROWED = 20.0  # errors by which the start counts
+MOST_OF_ONE = 5.0  # errors that all of one hidden resource or computation count for: they err together
 CLIP = 1.5  # an error beyond a factor of 4.5 counts no more
 HIDDEN_PAIRS, HIDDEN_SIZES, HIDDEN_KERNELS, HIDDEN_RESOURCES = 0.15, 0.12, 0.10, 0.10
 FEWEST_KERNELS, FEWEST_RESOURCES = 6, 6  # to hide a whole one
@@ -121,9 +122,10 @@ class Mixed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Replays:
-    """What both models said of hidden rows. Shapes: truth [N]; means, sds [N, 2]; the learned model first."""
+    """What both models said of hidden rows. Shapes: truth, weight [N]; means, sds [N, 2]; the learned model first."""
 
     truth: FloatArray
+    weight: FloatArray
     means: FloatArray
     sds: FloatArray
     groups: list[Group]
@@ -133,6 +135,7 @@ class Replays:
         """Return several as one."""
         return cls(
             truth=np.concatenate([part.truth for part in parts]),
+            weight=np.concatenate([part.weight for part in parts]),
             means=np.concatenate([part.means for part in parts]),
             sds=np.concatenate([part.sds for part in parts]),
             groups=[group for part in parts for group in part.groups],
@@ -151,7 +154,7 @@ def _replays(frame: "pd.DataFrame", encoder: Encoder, seed: int) -> Iterator[Rep
     """Hide some of each kind at once, learn from the rest, and ask for it with a few of its runs given back."""
     rows = encoder.design(frame)
     rng = np.random.default_rng(seed)
-    hidden, owner = _hidden(rows, rng)
+    hidden, owner = _hidden(rows, _kin(frame, rows), rng)
     known = ~hidden
     learned = Learned.fit(frame[known], seed=seed)
     pooled = Pooled.fit(rows.rows(known))
@@ -167,21 +170,39 @@ def _replays(frame: "pd.DataFrame", encoder: Encoder, seed: int) -> Iterator[Rep
         said = (pooled.updated(base, rows.rows(back)) if given else pooled).predict(queries)
         means, sds = _both(quantiles, said)
         groups = _groups(Counts.of(base), frozenset(base.kernel.tolist()), queries)
-        yield Replays(truth=queries.target, means=means, sds=sds, groups=groups)
+        yield Replays(truth=queries.target, weight=_weights(owner[asked]), means=means, sds=sds, groups=groups)
 
 
-def _hidden(rows: Design, rng: np.random.Generator) -> tuple[BoolArray, TextArray]:
-    """Return which rows are hidden [N], and the resource or computation that is hidden whole [N], "" for pairs."""
-    pairs = np.char.add(np.char.add(rows.computation, "\x1f"), rows.resource)
+def _kin(frame: "pd.DataFrame", rows: Design) -> TextArray:
+    """Return what is hidden with each row's resource [N]: its group, where each resource has one, else itself."""
+    if "group" not in frame:
+        return rows.resource
+    group = np.asarray(frame["group"].astype(str).to_numpy(dtype=object), dtype=np.str_)
+    one_each = len(set(zip(rows.resource.tolist(), group.tolist(), strict=True))) == len(np.unique(rows.resource))
+    return group if one_each and len(np.unique(group)) > 1 else rows.resource
+
+
+def _hidden(rows: Design, kin: TextArray, rng: np.random.Generator) -> tuple[BoolArray, TextArray]:
+    """Return which rows are hidden [N], and the resource or computation that is hidden whole [N], "" for pairs.
+
+    Resources of one kin [N] are hidden together, and so are their pairs with a computation: a copy tells the rest.
+    """
+    pairs = np.char.add(np.char.add(rows.computation, "\x1f"), kin)
     kernel_of = dict(zip(rows.computation.tolist(), rows.kernel.tolist(), strict=True))
-    kernels, resources = np.unique(rows.kernel), np.unique(rows.resource)
+    kernels, machines = np.unique(rows.kernel), np.unique(kin)
     strange = _drawn(kernels, HIDDEN_KERNELS, rng) if len(kernels) >= FEWEST_KERNELS else kernels[:0]
-    gone = _drawn(resources, HIDDEN_RESOURCES, rng) if len(resources) >= FEWEST_RESOURCES else resources[:0]
+    gone = _drawn(machines, HIDDEN_RESOURCES, rng) if len(machines) >= FEWEST_RESOURCES else machines[:0]
     sizes = [name for name in _drawn(np.unique(rows.computation), HIDDEN_SIZES, rng) if kernel_of[name] not in strange]
     of_computation = np.isin(rows.kernel, strange) | np.isin(rows.computation, sizes)
-    of_resource = np.isin(rows.resource, gone) & ~of_computation
+    of_resource = np.isin(kin, gone) & ~of_computation
     owner = np.where(of_computation, rows.computation, np.where(of_resource, rows.resource, ""))
     return (owner != "") | np.isin(pairs, _drawn(np.unique(pairs), HIDDEN_PAIRS, rng)), owner
+
+
+def _weights(owner: TextArray) -> FloatArray:
+    """Return what each error [N] counts: one, but those of a single hidden owner together no more than MOST_OF_ONE."""
+    _, place, count = np.unique(owner, return_inverse=True, return_counts=True)
+    return np.where(owner == "", 1.0, np.minimum(1.0, MOST_OF_ONE / count[place]))
 
 
 def _drawn(names: TextArray, share: float, rng: np.random.Generator) -> TextArray:
@@ -229,16 +250,19 @@ def _shares(replays: Replays) -> dict[Group, float]:
     error = replays.truth[:, None] - replays.means
     found: dict[Group, float] = {}
     for kind in np.unique(kinds).tolist():
-        found[kind, -1] = _best(error[kinds == kind], START.get(kind, 0.5))
+        found[kind, -1] = _best(error[kinds == kind], replays.weight[kinds == kind], START.get(kind, 0.5))
         for bucket in np.unique(buckets[kinds == kind]).tolist():
-            found[kind, bucket] = _best(error[(kinds == kind) & (buckets == bucket)], found[kind, -1])
+            own = (kinds == kind) & (buckets == bucket)
+            found[kind, bucket] = _best(error[own], replays.weight[own], found[kind, -1])
     return found
 
 
-def _best(error: FloatArray, start: float) -> float:
-    """Return the share of least clipped error [N, 2], where moving from the start to either end costs as much as
-    BORROWED errors of middling size do."""
+def _best(error: FloatArray, weight: FloatArray, start: float) -> float:
+    """Return the share of least clipped error [N, 2] by weight [N].
+
+    Moving from the start to either end costs as much as BORROWED errors of middling size do.
+    """
     mixed = np.abs(error[:, :1] * (1.0 - SHARES) + error[:, 1:] * SHARES)
-    loss = np.minimum(mixed, CLIP).sum(axis=0)
+    loss = weight @ np.minimum(mixed, CLIP)
     middling = float(np.median(np.abs(error)))
     return float(SHARES[int(np.argmin(loss + BORROWED * middling * (SHARES - start) ** 2))])

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from dnaml.core.types import Computation, Resource
+from dnaml.predict.design import Encoder
 from dnaml.predict.experts import Kind
-from dnaml.predict.mixed import MOST_ROWS, START, STRANGE, Mixed, Replays, _shares
+from dnaml.predict.mixed import MOST_ROWS, START, STRANGE, Mixed, Replays, _hidden, _kin, _shares
 from dnaml.predict.runtime import RuntimePredictor
 
 SPEEDS = np.array([1.0, 1.6, 0.6, 2.5, 1.2])
@@ -111,7 +112,19 @@ def test_shares_follow_replayed_errors_and_stay_near_the_start_where_there_are_f
     groups = [(int(Kind.COMPUTATION), 1)] * 297 + [(int(Kind.NEW_COMPUTATION) + STRANGE, 0)] * 3
     means = np.stack([np.full(300, 0.01), np.full(300, 0.8)], axis=1)  # the learned model is right, the other is not
     means[-3:] = 0.1  # each as wrong as the other
-    shares = _shares(Replays(truth=truth, means=means, sds=np.ones((300, 2)), groups=groups))
+    shares = _shares(Replays(truth=truth, weight=np.ones(300), means=means, sds=np.ones((300, 2)), groups=groups))
     assert shares[Kind.COMPUTATION, -1] <= 0.05
     strange = Kind.NEW_COMPUTATION + STRANGE
     assert shares[strange, -1] == START[strange]
+
+
+def test_a_resource_and_its_copy_are_hidden_together():
+    rows = pd.concat([table(n).assign(resource_id=lambda t, n=n: f"{n}-" + t.resource_id) for n in range(2)])
+    twins = pd.concat([rows.assign(group=rows.resource_id), rows.assign(group=rows.resource_id)])
+    twins["resource_id"] = ["original-"] * len(rows) + ["copy-"] * len(rows) + twins.resource_id
+    design = Encoder.of(twins).design(twins)
+    hidden, _ = _hidden(design, _kin(twins, design), np.random.default_rng(0))
+    original, copy = hidden[: len(rows)], hidden[len(rows) :]
+    assert (original == copy).all()
+    assert 0 < original.mean() < 0.6
+    assert (_kin(rows, Encoder.of(rows).design(rows)) == rows.resource_id.to_numpy(str)).all()
