@@ -41,6 +41,7 @@ BORROWED = 20.0  # errors by which the start counts
 MOST_OF_ONE = 5.0  # errors that all of one hidden resource or computation count for: they err together
 CLIP = 1.5  # an error beyond a factor of 4.5 counts no more
 HIDDEN_PAIRS, HIDDEN_SIZES, HIDDEN_KERNELS, HIDDEN_RESOURCES = 0.15, 0.12, 0.10, 0.10
+HIDDEN_RUNS = 0.2  # of pairs that ran again
 FEWEST_KERNELS, FEWEST_RESOURCES = 6, 6  # to hide a whole one
 GIVEN_BACK = (0, 1, 3)  # runs of what was hidden
 
@@ -183,7 +184,7 @@ def _kin(frame: "pd.DataFrame", rows: Design) -> TextArray:
 
 
 def _hidden(rows: Design, kin: TextArray, rng: np.random.Generator) -> tuple[BoolArray, TextArray]:
-    """Return which rows are hidden [N], and the resource or computation that is hidden whole [N], "" for pairs.
+    """Return which rows are hidden [N], and the resource or computation hidden whole [N], "" for pairs and runs.
 
     Resources of one kin [N] are hidden together, and so are their pairs with a computation: a copy tells the rest.
     """
@@ -196,7 +197,12 @@ def _hidden(rows: Design, kin: TextArray, rng: np.random.Generator) -> tuple[Boo
     of_computation = np.isin(rows.kernel, strange) | np.isin(rows.computation, sizes)
     of_resource = np.isin(kin, gone) & ~of_computation
     owner = np.where(of_computation, rows.computation, np.where(of_resource, rows.resource, ""))
-    return (owner != "") | np.isin(pairs, _drawn(np.unique(pairs), HIDDEN_PAIRS, rng)), owner
+    hidden = (owner != "") | np.isin(pairs, _drawn(np.unique(pairs), HIDDEN_PAIRS, rng))
+    _, place, count = np.unique(np.char.add(pairs, rows.resource), return_inverse=True, return_counts=True)
+    again = count[place] > 1
+    if again.any():
+        hidden |= again & (rng.random(len(rows)) < HIDDEN_RUNS)
+    return hidden, owner
 
 
 def _weights(owner: TextArray) -> FloatArray:

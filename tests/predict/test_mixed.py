@@ -128,3 +128,12 @@ def test_a_resource_and_its_copy_are_hidden_together():
     assert (original == copy).all()
     assert 0 < original.mean() < 0.6
     assert (_kin(rows, Encoder.of(rows).design(rows)) == rows.resource_id.to_numpy(str)).all()
+
+
+def test_single_runs_of_pairs_that_ran_again_are_replayed_so_that_their_intervals_are_their_own():
+    rows = pd.concat([table(0), table(0).assign(runtime_s=lambda t: 1.02 * t.runtime_s)])
+    mixed = Mixed.fit(rows)
+    assert mixed is not None
+    limits = mixed.calibration.limits
+    assert (int(Kind.SEEN), 1) in limits
+    assert mixed.calibration.counts[int(Kind.SEEN), -1] >= 20
