@@ -36,6 +36,8 @@ START: Mapping[int, float] = {
     Kind.NEW_COMPUTATION + STRANGE: 0.2,
     Kind.NEW_BOTH + STRANGE: 0.2,
 }  # the share of the kernels' model before any replay
+FEW_OWNERS = (Kind.NEW_RESOURCE, Kind.NEW_BOTH)
+"""kinds of which two or three hidden resources tell: their intervals are never narrower than the learned model's"""
 SHARES = np.linspace(0.0, 1.0, 21)
 BORROWED = 20.0  # errors by which the start counts
 MOST_OF_ONE = 5.0  # errors that all of one hidden resource or computation count for: they err together
@@ -118,7 +120,11 @@ class Mixed:
         groups = _groups(self._counts, self._kernels, asked)
         means, sds = _both(learned, pooled)
         middle, scale = _mixture(means, sds, _of(self.shares, groups))
-        return self.calibration.quantiles(middle, scale, groups)
+        found = self.calibration.quantiles(middle, scale, groups)
+        few = np.array([kind % STRANGE in FEW_OWNERS for kind, _ in groups], dtype=np.bool_)[:, None]
+        around = middle[:, None] + learned - means[:, :1]
+        wider = np.where(np.array(LEVELS) < 0.5, np.minimum(found, around), np.maximum(found, around))
+        return np.where(few, wider, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

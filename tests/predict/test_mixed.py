@@ -137,3 +137,11 @@ def test_single_runs_of_pairs_that_ran_again_are_replayed_so_that_their_interval
     limits = mixed.calibration.limits
     assert (int(Kind.SEEN), 1) in limits
     assert mixed.calibration.counts[int(Kind.SEEN), -1] >= 20
+
+
+def test_on_a_new_resource_intervals_are_no_narrower_than_the_learned_model_says(model, split):
+    asked = split[1].assign(resource_id="new", r_clock_hz=2e9)
+    answer = model.predict(asked)
+    alone = model.learned.log_quantiles(asked)[0]
+    width = np.log(answer.runtime_s_p90 / answer.runtime_s_p10).to_numpy()
+    assert (width >= (alone[:, 5] - alone[:, 1]) * (1 - 1e-9)).all()
