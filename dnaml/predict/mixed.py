@@ -61,7 +61,7 @@ class Mixed:
     @classmethod
     def fit(cls, frame: "pd.DataFrame", *, seed: int = 0) -> "Mixed | None":
         """Return the mixture for training rows; None where computations are not sizes of kernels, or rows too many."""
-        encoder = Encoder.of(frame)
+        encoder = replace(Encoder.of(frame), resource=(), computation=())  # names, sizes and rates are all it asks
         seen = encoder.design(frame).ordered()
         pooled = Pooled.fit(seen) if len(frame) <= MOST_ROWS else None
         if pooled is None:

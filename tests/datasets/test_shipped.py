@@ -41,7 +41,7 @@ def test_the_shipped_telemetry_is_small_and_has_its_card():
 
 
 def test_the_shipped_model_is_small_and_has_its_card(folder):
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 3_000_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 3_500_000
     assert "## Held-out figures" in (folder / "CARD.md").read_text()
 
 
