@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.speed import least, slowness
+
 COMMAND = Path(sys.executable).parent / "dnaml"
 STARTS = {
     "import dnaml": ([sys.executable, "-c", "import dnaml"], 0.25),
@@ -35,7 +37,8 @@ def cpu_s(argv: list[str]) -> float:
 @pytest.mark.parametrize(("argv", "limit_s"), STARTS.values(), ids=STARTS)
 def test_starting_takes_little_cpu_time(argv, limit_s):
     cpu_s(argv)  # writes the bytecode
-    assert statistics.median(cpu_s(argv) for _ in range(5)) <= limit_s
+    limit_s *= slowness()
+    assert least(lambda: statistics.median(cpu_s(argv) for _ in range(5)), limit_s, most=4) <= limit_s
 
 
 @pytest.mark.parametrize("argv", [argv for argv, _ in STARTS.values()], ids=STARTS)

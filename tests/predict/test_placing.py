@@ -1,7 +1,5 @@
 """The live predictor: fallback, learning, models, purity and speed."""
 
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +10,7 @@ from dnaml.core.protocols import Run
 from dnaml.core.types import Computation, Objective, Resource
 from dnaml.predict.placing import LivePredictor
 from tests.predict.worlds import world
+from tests.speed import cpu_s, least, slowness
 
 P10, P50, P90 = (LEVELS.index(level) for level in (0.1, 0.5, 0.9))
 SIMULATED = world(0)
@@ -187,21 +186,15 @@ def test_decisions_and_learning_stay_within_their_budget():
     computations = [list(SIMULATED.computations.values())[i % 8] for i in range(256)]
     pool = SIMULATED.resources[:4]
 
-    def cost_s(call, times):
-        call()
-        best = np.inf
-        for _ in range(5):
-            start = time.process_time()
-            for _ in range(times):
-                call()
-            best = min(best, (time.process_time() - start) / times)
-        return best
-
-    slower = 3 if sys.gettrace() is not None else 1  # coverage traces every line
-    assert cost_s(lambda: LEARNED.predict(computations[:1], pool), 500) <= 25e-6 * slower
-    assert cost_s(lambda: LEARNED.predict(computations, pool), 100) <= 500e-6 * slower
-    assert cost_s(lambda: LivePredictor().updated(SIMULATED.runs), 1) / len(SIMULATED.runs) <= 60e-6 * slower
-    assert cost_s(lambda: LEARNED.updated(SIMULATED.runs[:50]), 20) / 50 <= 30e-6 * slower
+    calls = {
+        "one": (lambda: LEARNED.predict(computations[:1], pool), 500, 25e-6),
+        "many": (lambda: LEARNED.predict(computations, pool), 100, 500e-6),
+        "first": (lambda: LivePredictor().updated(SIMULATED.runs), 1, 60e-6 * len(SIMULATED.runs)),
+        "next": (lambda: LEARNED.updated(SIMULATED.runs[:50]), 20, 30e-6 * 50),
+    }
+    for name, (call, each, limit_s) in calls.items():
+        limit_s *= slowness()
+        assert least(cpu_s(call, each=each), limit_s) <= limit_s, name
 
 
 def test_two_computations_that_move_different_amounts_are_kept_apart_where_data_costs():

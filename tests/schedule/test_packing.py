@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dnaml.core.errors import InputError
 from dnaml.schedule.packing import Demand, Node, Packer, PackingWeights, Spot, pack, scarcity
+from tests.speed import least, slowness
 
 MODELS = ("", "P4", "V100")
 nodes_ = st.builds(
@@ -249,12 +250,15 @@ def test_a_decision_among_a_thousand_nodes_takes_under_a_fifth_of_a_millisecond(
     for demand in demands:
         packer.place(demand)
     order = [demands[i] for i in rng.integers(0, len(demands), 600)]
-    took_s = []
-    for _ in range(3):
+
+    def decision_s():
         began_s = time.process_time()
         live = [(demand, packer.place(demand)) for demand in order]
-        took_s.append((time.process_time() - began_s) / len(order))
+        took_s = (time.process_time() - began_s) / len(order)
         for demand, spot in live:
             if spot is not None:
                 packer.release(demand, spot)
-    assert min(took_s) < 2e-4
+        return took_s
+
+    limit_s = 2e-4 * slowness()
+    assert least(decision_s, limit_s) <= limit_s

@@ -1,8 +1,8 @@
 """A call is named for its kernel and its size, cheaply and alike in every process."""
 
 import functools
+import itertools
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnaml.core.errors import InputError
+from dnaml.execution.capture import initial_state
 from dnaml.execution.fingerprint import computation_of, computation_of_argv
 from dnaml.execution.fingerprint.naming import _bucket
+from tests.speed import cpu_s, least, slowness
 
 
 def fit(path: Any, trees: int = 100, *, rate: float = 0.1, method: str = "exact", seed: int = 0) -> None: ...
@@ -186,19 +188,10 @@ def test_a_command_is_named_by_its_program_its_files_and_its_numbers(tmp_path: P
 
 @pytest.mark.serial
 def test_naming_and_capturing_a_small_call_takes_microseconds() -> None:
-    from dnaml.execution.capture import initial_state
 
-    def cost_s(call: Any, count: int = 2000) -> float:
-        best = math.inf
-        for _ in range(7):
-            started_s = time.thread_time()
-            for i in range(count):
-                call(i)
-            best = min(best, (time.thread_time() - started_s) / count)
-        return best
-
-    assert cost_s(lambda i: computation_of(resumes, (i,))) < 25e-6  # 5-8 µs when quiet
-    assert cost_s(lambda i: initial_state(resumes, (i,))) < 25e-6
+    turn, limit_s = itertools.count(), 25e-6 * slowness()  # 5-8 µs when quiet
+    for call in (computation_of, initial_state):
+        assert least(cpu_s(lambda call=call: call(resumes, (next(turn),)), each=2000), limit_s) <= limit_s
 
 
 def test_a_size_of_truth_is_stored_as_a_number():
