@@ -157,7 +157,7 @@ class Engine:
         pool = self.controller.pool
         self._refresher = Refresher(
             lambda: pool.resources,
-            lambda state: self.post(ev.ResourceRefreshed(at_s=self.now_s(), state=state)),
+            lambda states: self.backend.post(*(ev.ResourceRefreshed(at_s=self.now_s(), state=one) for one in states)),
             period_s=settings.refresh_every_s,
             error_rate=pool.error_rate,
             clock=self.now_s,

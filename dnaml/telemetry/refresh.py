@@ -1,13 +1,15 @@
 """The periodic refresh of what changes about a resource: load, temperature, contention, free memory, availability.
 
-Costs about 25 ms of one core a resource and refresh. The error rate comes from the journal, so the caller gives it.
+Resources of one machine share one reading of it, about 25 ms of one core a refresh. The error rate comes from the
+journal, so the caller gives it.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -21,25 +23,38 @@ from dnaml.telemetry.probes import Clock, measure
 _LOG = logging.getLogger(__name__)
 _PROBE_S, _PROBE_LIMIT_S = 0.02, 0.2
 _LOAD_WINDOW_S = 0.1
+_AT_ONCE, _BREATH_S = 200, 0.05
 
 ErrorRate = Callable[[str], float | None]
 """Returns the share of ended attempts that a resource lost, by its id; None where it has had none."""
 
 
-def refreshed(resource: Resource, *, at_s: float, error_rate: float | None = None) -> ResourceState:
-    """Return the state of a resource now; what cannot be read from here (a remote or declared one) is None."""
-    if resource.site is not Site.LOCAL:
-        return ResourceState(resource_id=resource.id, at_s=at_s, error_rate=error_rate)
-    if resource.kind is Kind.GPU:
-        return _gpu_state(resource, at_s, error_rate)
+def refreshed(
+    resources: Iterable[Resource], *, at_s: float, error_rate: ErrorRate = lambda resource_id: None
+) -> list[ResourceState]:
+    """Return the state of each resource now; what cannot be read from here (a remote or declared one) is None."""
+    here: ResourceState | None = None
+    states = []
+    for resource in resources:
+        if resource.site is not Site.LOCAL:
+            state = ResourceState(resource_id="", at_s=at_s)
+        elif resource.kind is Kind.GPU:
+            state = _gpu_state(resource, at_s)
+        else:
+            state = here = here or _host_state(at_s)
+        states.append(replace(state, resource_id=resource.id, error_rate=error_rate(resource.id)))
+    return states
+
+
+def _host_state(at_s: float) -> ResourceState:
+    """Return the state of this machine, under no id."""
     return ResourceState(
-        resource_id=resource.id,
+        resource_id="",
         at_s=at_s,
         load=psutil.cpu_percent(interval=_LOAD_WINDOW_S) / 100.0,
         contention=contention(),
         temperature_c=host.hottest_c(),
         free_memory_bytes=int(psutil.virtual_memory().available),
-        error_rate=error_rate,
     )
 
 
@@ -50,28 +65,30 @@ def contention() -> float:
     return max(1.0, repeat.wall_s / max(repeat.cpu_s, 1e-9))
 
 
-def _gpu_state(resource: Resource, at_s: float, error_rate: float | None) -> ResourceState:
-    """Return a GPU's state; one that NVML no longer shows is not available."""
+def _gpu_state(resource: Resource, at_s: float) -> ResourceState:
+    """Return a GPU's state, under no id; one that NVML no longer shows is not available."""
     told = nvml.state_of(int(resource.spec.get("gpu_index", 0)))
     free_bytes = told.get("memory_free_bytes")
     return ResourceState(
-        resource_id=resource.id,
+        resource_id="",
         at_s=at_s,
         available=bool(told),
         load=told.get("busy_share"),
         temperature_c=told.get("temperature_c"),
         free_memory_bytes=None if free_bytes is None else int(free_bytes),
-        error_rate=error_rate,
     )
 
 
 class Refresher:
-    """A thread that hands the state of each resource to `publish`, at once and then every `period_s`."""
+    """A thread that hands the states of all resources to `publish`, at once and then every `period_s`.
+
+    Of many resources a few hundred are handed over at a time, so that other work gets its turn between them.
+    """
 
     def __init__(
         self,
         resources: Callable[[], Sequence[Resource]],
-        publish: Callable[[ResourceState], None],
+        publish: Callable[[Sequence[ResourceState]], None],
         *,
         period_s: float = 300.0,
         error_rate: ErrorRate = lambda resource_id: None,
@@ -88,10 +105,11 @@ class Refresher:
 
     def refresh(self) -> None:
         """Publish the state of every resource once, now."""
-        for resource in self._resources():
-            if self._stop.is_set():
+        states = refreshed(self._resources(), at_s=self._clock(), error_rate=self._error_rate)
+        for first in range(0, len(states), _AT_ONCE):
+            if self._stop.wait(_BREATH_S if first else 0.0):
                 return
-            self._publish(refreshed(resource, at_s=self._clock(), error_rate=self._error_rate(resource.id)))
+            self._publish(states[first : first + _AT_ONCE])
 
     def start(self) -> Self:
         """Start the thread."""
@@ -99,7 +117,7 @@ class Refresher:
         return self
 
     def stop(self) -> None:
-        """End the thread; waits for the resource at hand, at most half a second."""
+        """End the thread; waits for the reading at hand, at most half a second."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

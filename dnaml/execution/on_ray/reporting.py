@@ -47,7 +47,7 @@ class Reporter:
                 if time.monotonic() >= refresh_s:
                     refresh_s = time.monotonic() + self._refresh_every_s
                     here = (replace(each, site=Site.LOCAL) for each in self._resources())
-                    states = [refreshed(each, at_s=time.time()) for each in here]
+                    states = refreshed(here, at_s=time.time())
                 self._tell(wire.Vitals(states, self._rows()))
                 time.sleep(_TELL_EVERY_S)
 
