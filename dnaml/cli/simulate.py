@@ -24,6 +24,7 @@ _COLUMNS = (
     ">late",
     ">restarts",
     ">used",
+    ">shared",
     ">decisions",
     ">CPU each",
     ">gap",
@@ -44,13 +45,17 @@ def simulate(
     error: Annotated[
         float, typer.Option(min=0, help="Standard deviation of the log of what policies are told of runtimes.")
     ] = 0.0,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Measured pairs that may share units: kind_a, kind_b, pool, kept_a, kept_b."),
+    ] = None,
     failures: Annotated[float, typer.Option(min=0, metavar="PER_HOUR", help="Rate at which each unit fails.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw runs, completion times and costs.")] = None,
 ) -> None:
     """Replay a trace under policies and compare what they reach; equal input and seed give equal answers."""
     from dnaml.core.work import Objective
-    from dnaml.datasets.traces.read import read
+    from dnaml.datasets.traces.read import read, read_pairs
     from dnaml.schedule.rounds.registry import by_name
     from dnaml.simulation import Settings
     from dnaml.simulation.settings import Disturbances
@@ -61,6 +66,7 @@ def simulate(
         seed=seed,
         restart_s=restart,
         disturbances=Disturbances(error_sd=error, failures_per_h=failures),
+        colocation=None if pairs is None else read_pairs(pairs),
     )
     trace = _on(read(source), on)
     trace = trace if deadline is None else trace.with_deadline(deadline * 3600.0)
@@ -134,6 +140,7 @@ def _row(report: "Report") -> tuple[str, ...]:
         str(report.late),
         str(report.restarts),
         amounts.share(report.utilisation),
+        amounts.share(report.shared_share),
         str(report.decisions),
         amounts.seconds(each_s),
         amounts.share(report.gap),
@@ -148,4 +155,7 @@ def _story(reports: list["Report"]) -> str:
     if first.unplaced:
         job, why = next(iter(first.unplaced.items()))
         told.append(f"{len(first.unplaced)} never ran ({job}: {why})")
+    for one in reports:
+        if pairs := one.shared():
+            told.append(f"{one.policy}: {len(pairs)} pairs shared units, longest: {pairs[0]}")
     return "; ".join(told)

@@ -37,15 +37,16 @@ def draw(reports: Sequence["Report"], path: Path) -> None:
 
 
 def gantt(axes: "Axes", report: "Report") -> None:
-    """Draw each span of the first policy on the units of its pool that were free."""
-    ticks, base = [], 0
+    """Draw each span of the first policy on the units of its pool that were free; of shared ones each gets half."""
+    ticks: list[tuple[float, str]] = []
+    base = 0.0
     for pool in dict.fromkeys(span.resource_id for span in report.spans):
         spans = sorted((s for s in report.spans if s.resource_id == pool), key=lambda s: (s.began_s, s.job_id))
         rows, height = _stacked(spans)
         for span, row in zip(spans, rows, strict=True):
             shade = f"C{sum(map(ord, span.job_id)) % 10}"
             left, width = span.began_s / _HOUR_S, (span.ended_s - span.began_s) / _HOUR_S
-            axes.barh(base + row, width, left=left, height=span.units, align="edge", color=shade, linewidth=0)
+            axes.barh(base + row, width, left=left, height=span.own_units, align="edge", color=shade, linewidth=0)
         ticks.append((base + height / 2, pool))
         base += height + 1
     axes.set_yticks([at for at, _ in ticks], [pool for _, pool in ticks])
@@ -53,21 +54,21 @@ def gantt(axes: "Axes", report: "Report") -> None:
     axes.set_title(f"units held, {report.policy}")
 
 
-def _stacked(spans: Sequence["Span"]) -> tuple[list[int], int]:
+def _stacked(spans: Sequence["Span"]) -> tuple[list[float], float]:
     """Return for each span the lowest row at which its units fit beside those that still run, and the height."""
-    rows: list[int] = []
-    running: list[tuple[float, int, int]] = []
-    height = 0
+    rows: list[float] = []
+    running: list[tuple[float, float, float]] = []
+    height = 0.0
     for span in spans:
         running = sorted((one for one in running if one[0] > span.began_s), key=lambda one: one[1])
-        row = 0
+        row = 0.0
         for _, at, units in running:
-            if at - row >= span.units:
+            if at - row >= span.own_units:
                 break
             row = max(row, at + units)
         rows.append(row)
-        running.append((span.ended_s, row, span.units))
-        height = max(height, row + span.units)
+        running.append((span.ended_s, row, span.own_units))
+        height = max(height, row + span.own_units)
     return rows, height
 
 

@@ -11,12 +11,32 @@ from dnaml.simulation.tally import Outcome, Span, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Says that two jobs held the same units for some seconds, and what share of its speed alone each kept."""
+
+    job_id: str
+    beside: str
+    resource_id: str
+    held_s: float
+    kept: float
+    beside_kept: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return (
+            f"{self.job_id} and {self.beside} shared units of {self.resource_id} for {self.held_s:.0f} s "
+            f"at {self.kept:.0%} and {self.beside_kept:.0%} of their speed alone"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one policy reached on one trace; completion times count from arrival.
 
     `jobs` ended, of which `measured` give the completion times and `late` missed their deadline. `restarts` are starts
     after a job's first. `cost_usd` pays every unit held; `energy_j` is None where no power is known. `decision_cpu_s`
     is the policy's processor time, `simulator_cpu_s` the rest. `gap` is the largest that the policy stated.
+    `shared_share` is the share of the held unit time in which two jobs shared.
     """
 
     trace: str
@@ -38,9 +58,26 @@ class Report:
     decision_cpu_s: float
     simulator_cpu_s: float
     gap: float | None = None
+    shared_share: float = 0.0
     unplaced: Mapping[str, str] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
     spans: tuple[Span, ...] = ()
+
+    def shared(self) -> list[Shared]:
+        """Return who shared units with whom, the longest first; empty where spans were not kept."""
+        held_s: dict[tuple[str, str, str], float] = {}
+        kept: dict[tuple[str, str, str], float] = {}
+        for span in self.spans:
+            if span.beside is not None:
+                key = (span.job_id, span.beside, span.resource_id)
+                held_s[key] = held_s.get(key, 0.0) + span.ended_s - span.began_s
+                kept[key] = span.kept
+        found = [
+            Shared(job_id=a, beside=b, resource_id=m, held_s=s, kept=kept[a, b, m], beside_kept=kept[b, a, m])
+            for (a, b, m), s in held_s.items()
+            if a < b
+        ]
+        return sorted(found, key=lambda one: (-one.held_s, one.job_id, one.beside))
 
 
 def report_of(
@@ -73,6 +110,7 @@ def report_of(
         decision_cpu_s=tally.decision_cpu_s,
         simulator_cpu_s=max(0.0, tally.cpu_s - tally.decision_cpu_s),
         gap=tally.worst_gap,
+        shared_share=tally.shared_unit_s / held if (held := sum(tally.unit_s)) else 0.0,
         unplaced=tally.unplaced,
         outcomes=tuple(tally.outcomes),
         spans=tuple(tally.spans),

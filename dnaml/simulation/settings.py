@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dnaml.core.errors import InputError
 from dnaml.core.work import Objective
+from dnaml.datasets.traces.colocation import Colocation
 from dnaml.datasets.traces.trace import TraceJob
 
 FloatArray = npt.NDArray[np.float64]
@@ -61,7 +62,8 @@ class Settings:
     `round_s` None takes the trace's own rounds, 0 lets every event be answered at once. `restart_s` is charged at each
     start and change of a job that brings none of its own; `checkpoint_s` is what writing a checkpoint takes, every
     `checkpoint_every_s`. `keep` says that each job's outcome and each span on a pool are kept (else memory does not
-    grow with the trace, and quantiles are right within 1 %).
+    grow with the trace, and quantiles are right within 1 %). `colocation` are the measured pairs that may share units;
+    without it every job has units of its own.
     """
 
     objective: Objective = Objective()
@@ -74,6 +76,7 @@ class Settings:
     disturbances: Disturbances = Disturbances()
     believe: Believe | None = None
     keep: bool = True
+    colocation: Colocation | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError on a duration that makes no sense."""

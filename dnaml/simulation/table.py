@@ -1,7 +1,7 @@
 """The active jobs of a simulation as arrays with reusable rows, so that memory follows the active jobs only.
 
-A row knows how much of its job is undone at the moment it began to hold its configuration; between decisions nothing
-is advanced, the present is computed from the end that is due.
+A row knows how much of its job is undone at the moment from which its speed holds; between decisions nothing is
+advanced, the present is computed from the end that is due. `stretch` holds all that makes a job slower than alone.
 """
 
 import math
@@ -32,12 +32,15 @@ class JobTable:
         self.number = np.zeros(size, dtype=np.int64)
         self.arrived_s, self.deadline_s = np.zeros(size), np.zeros(size)
         self.weight, self.restart_s = np.zeros(size), np.zeros(size)
-        self.undone, self.stretch = np.zeros(size), np.ones(size)
+        self.undone, self.sealed, self.stretch = np.zeros(size), np.zeros(size), np.ones(size)
+        self.kind, self.partner = np.full(size, NONE, dtype=np.int64), np.full(size, NONE, dtype=np.int64)
+        self.kept = np.ones(size)
         self.since_s, self.ready_s, self.first_s = np.zeros(size), np.zeros(size), np.zeros(size)
         self.end_s = np.full(size, math.inf)
         self.held = np.full(size, NONE, dtype=np.int64)
         self.starts, self.epoch = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
         self.runtime_s, self.told = np.zeros((size, k)), np.ones((size, k))
+        self.fill = np.zeros((size, k))
         self.served_s, self.units = np.zeros((size, k)), np.zeros((size, k), dtype=np.int64)
 
     def _grow(self) -> None:
@@ -74,33 +77,40 @@ class JobTable:
 
     def remove(self, row: int) -> None:
         """Let a job go; events that were due for its row are stale from now on."""
-        job = self.jobs[row]
-        assert job is not None
-        self.phased -= job.phases is not None
+        self.phased -= self.job(row).phases is not None
         self.jobs[row] = None
         self.held[row] = NONE
         self.end_s[row] = math.inf
+        self.partner[row] = NONE
+        self.kept[row] = 1.0
+        self.fill[row] = 0.0
         self.epoch[row] += 1
         del self.active[row]
         self._free.append(row)
 
-    def left_of(self, row: int, now_s: float) -> float:
-        """Return the share of a job that is undone now."""
-        column = self.held.item(row)
-        undone = float(self.undone[row])
-        if column == NONE:
-            return undone
-        left_s = max(0.0, self.end_s.item(row) - now_s) / self.stretch.item(row)
+    def job(self, row: int) -> TraceJob:
+        """Return the active job of a row."""
         job = self.jobs[row]
         assert job is not None
+        return job
+
+    def is_guest(self, row: int) -> bool:
+        """Say whether a job shares the units of one that arrived before it."""
+        partner = self.partner.item(row)
+        return partner != NONE and bool(self.number[partner] < self.number[row])
+
+    def left_of(self, row: int, now_s: float) -> float:
+        """Return the share of a running job that is undone now."""
+        column, undone = self.held.item(row), self.undone.item(row)
+        left_s = max(0.0, self.end_s.item(row) - now_s) / self.stretch.item(row)
+        job = self.job(row)
         if job.phases is not None:
             return float(min(undone, 1.0 - job.phases.done_at(column, left_s)))
         return float(min(undone, left_s / self.runtime_s.item(row, column)))
 
     def seconds_left(self, row: int, column: int) -> float:
         """Return how long the undone share takes in a configuration, without its stretch."""
-        job = self.jobs[row]
-        assert job is not None
+        job = self.job(row)
         if job.phases is not None:
             return float(job.phases.left_at(1.0 - self.undone.item(row))[column])
         return self.undone.item(row) * self.runtime_s.item(row, column)

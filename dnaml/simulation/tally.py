@@ -32,13 +32,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Says that a job held units of a pool for a time."""
+    """Says that a job held units of a pool for a time, alone or `beside` another at that share of its speed alone."""
 
     job_id: str
     resource_id: str
     units: int
     began_s: float
     ended_s: float
+    beside: str | None = None
+    kept: float = 1.0
+
+    @property
+    def own_units(self) -> float:
+        """Return the units that the job pays for: half of those that it shares."""
+        return self.units if self.beside is None else self.units / 2
 
 
 class Durations:
@@ -70,6 +77,7 @@ class Tally:
     """Holds the sums of one simulation. Per pool [M]: `unit_s` seconds of units held."""
 
     unit_s: list[float]
+    shared_unit_s: float = 0.0
     durations: Durations = field(default_factory=Durations)
     outcomes: list[Outcome] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dnaml.schedule.rounds.round import FloatArray, IntArray, Round
+from dnaml.schedule.rounds.round import NONE, FloatArray, IntArray, Round
+from dnaml.schedule.rounds.together import ALONE, Together
 from dnaml.simulation.settings import Settings
 from dnaml.simulation.table import JobTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """What a moment shows beside the jobs: the pools and the policy's own memory."""
+    """What a moment shows beside the jobs: the pools, the policy's own memory, and measured pairs [Q, Q, K] if any."""
 
     round_s: float
     pool: IntArray
@@ -19,6 +20,7 @@ class Frame:
     price_usd_per_h: FloatArray
     settings: Settings
     memory: object
+    kept: FloatArray | None = None
 
 
 def look(table: JobTable, rows: IntArray, now_s: float, frame: Frame) -> Round:
@@ -63,7 +65,15 @@ def look(table: JobTable, rows: IntArray, now_s: float, frame: Frame) -> Round:
         seed=frame.settings.seed,
         memory=frame.memory,
         log_sd=np.where(told == 1.0, 0.0, error_sd) if (error_sd := frame.settings.disturbances.error_sd) else None,
+        together=None if frame.kept is None else _together(table, rows, frame.kept),
     )
+
+
+def _together(table: JobTable, rows: IntArray, kept: FloatArray) -> Together:
+    """Return who shares now, by number, and of which measured class each job is."""
+    partner = table.partner[rows]
+    numbers = np.where(partner != NONE, table.number[partner], ALONE)
+    return Together(kept=kept, kind=table.kind[rows], partner=numbers, fill=table.fill[rows])
 
 
 def _show_phases(table: JobTable, rows: IntArray, undone: FloatArray, left_s: FloatArray, speed: FloatArray) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 
 from dnaml.core.errors import InputError
 from dnaml.core.resource import Kind, Resource, Site
+from dnaml.datasets.traces.colocation import Colocation, pairs
 from dnaml.datasets.traces.trace import Trace, TraceJob
 
 TYPES = ("v100", "p100", "k80")
+PAIRS = "colocation.parquet"
 _WINDOWS = {600: (100, 500), 4000: (1000, 3000)}
 
 
@@ -46,6 +48,42 @@ def load(folder: Path, name: str, *, cluster: tuple[int, int, int] = (12, 12, 12
     )
 
 
+def colocation(folder: Path) -> Colocation:
+    """Return the measured pairs of a folder with `colocation.parquet`; gangs were measured beside gangs of their size.
+
+    Raises InputError where there are none.
+    """
+    import pandas as pd
+
+    path = folder / PAIRS
+    if not path.is_file():
+        raise InputError(f"there are no measured pairs {path}")
+    speeds = _speeds(folder / "throughputs.csv")
+    table = pd.read_parquet(path)
+    sides = [
+        [
+            (str(kind), int(gang), str(pool), float(speed))
+            for kind, gang, pool, speed in zip(
+                table[f"job_type_{side}"],
+                table[f"gpus_{side}"],
+                table["resource_type"],
+                table[f"steps_per_s_{side}"],
+                strict=True,
+            )
+        ]
+        for side in "ab"
+    ]
+    return pairs(
+        (_kind(*a[:2]), _kind(*b[:2]), a[2], a[3] / speeds[a[:3]], b[3] / speeds[b[:3]])
+        for a, b in zip(*sides, strict=True)
+        if speeds[a[:3]] > 0 and speeds[b[:3]] > 0
+    )
+
+
+def _kind(job_type: str, gang: int) -> str:
+    return f"{job_type} x {gang}"
+
+
 def _speeds(path: Path) -> dict[tuple[str, int, str], float]:
     with path.open(newline="") as lines:
         return {
@@ -67,4 +105,5 @@ def _job(row: dict[str, str], speeds: dict[tuple[str, int, str], float]) -> Trac
         units=np.full(len(TYPES), gang),
         deadline_s=arrival_s + allowed_s if allowed_s > 0 else math.inf,
         weight=float(row["priority"] or 1),
+        kind=_kind(row["job_type"], gang),
     )

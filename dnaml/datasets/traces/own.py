@@ -1,7 +1,8 @@
 """A user's own trace: one plain CSV, a job a line.
 
 Columns: `job_id`, `arrival_s`, then for each pool `runtime_s:POOL` (empty: cannot run there); optional `units` (all
-pools) or `units:POOL`, `deadline_s` after arrival, `weight`, `restart_s`.
+pools) or `units:POOL`, `deadline_s` after arrival, `weight`, `restart_s`, and for jobs that may share units `kind` and
+`memory_bytes`.
 """
 
 import csv
@@ -16,8 +17,9 @@ from dnaml.datasets.traces.trace import Trace, TraceJob
 
 _RUNTIME, _UNITS = "runtime_s:", "units:"
 _MOST_UNITS = 1_000_000_000
+_MOST_BYTES = 2.0**62
 _LAST_S = 1e12  # of a trace: some thirty thousand years
-_PLAIN = {"job_id", "arrival_s", "units", "deadline_s", "weight", "restart_s"}
+_PLAIN = {"job_id", "arrival_s", "units", "deadline_s", "weight", "restart_s", "kind", "memory_bytes"}
 
 
 def load(path: Path, *, resources: tuple[Resource, ...] = ()) -> Trace:
@@ -86,4 +88,6 @@ def _job(path: Path, line: int, row: dict[str, str], pools: list[str]) -> TraceJ
         deadline_s=arrival_s + allowed_s,
         weight=number("weight", 1.0, least=1e-9, most=_MOST_UNITS),
         restart_s=None if restart_s < 0 else restart_s,
+        kind=(row.get("kind") or "").strip(),
+        memory_bytes=int(number("memory_bytes", 0.0, most=_MOST_BYTES)) or None,
     )

@@ -1,9 +1,10 @@
-"""Finding out what kind of trace a file is, by what stands beside it."""
+"""Finding out what kind of trace, or of table of measured pairs, a file is, by its name and what stands beside it."""
 
 from pathlib import Path
 
 from dnaml.core.resource import Resource
-from dnaml.datasets.traces import gavel, own, sia
+from dnaml.datasets.traces import colocation, gavel, own, sia
+from dnaml.datasets.traces.colocation import Colocation
 from dnaml.datasets.traces.trace import Trace
 
 
@@ -18,3 +19,11 @@ def read(path: Path, *, resources: tuple[Resource, ...] = ()) -> Trace:
     if path.parent.name == "traces" and (folder / "profiles.parquet").is_file():
         return sia.load(folder, path.stem)
     return own.load(path, resources=resources)
+
+
+def read_pairs(path: Path) -> Colocation:
+    """Return the measured pairs of a file: `colocation.parquet` of a set with measured speeds, else a plain CSV.
+
+    Raises InputError where the file is missing or malformed.
+    """
+    return gavel.colocation(path.parent) if path.name == gavel.PAIRS else colocation.load(path)

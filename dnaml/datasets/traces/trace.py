@@ -59,6 +59,7 @@ class TraceJob:
     """One job. Shapes: `runtime_s` [K] alone from its beginning (inf: cannot), `units` [K] of the configuration's pool.
 
     `deadline_s` is a time of the trace; `restart_s` what starting or changing costs, None for the simulator's own.
+    `kind` names what it is in a table of measured pairs; `memory_bytes` is what it needs of its units (None: unknown).
     """
 
     id: str
@@ -69,6 +70,8 @@ class TraceJob:
     weight: float = 1.0
     restart_s: float | None = None
     phases: Phases | None = None
+    kind: str = ""
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,6 +15,8 @@ from dnaml.schedule.rounds.knobs import Knobs, for_arrivals
 from dnaml.schedule.rounds.priced import allocate
 from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, Round
 from dnaml.schedule.rounds.search import Found, search
+from dnaml.schedule.rounds.sharing import shared
+from dnaml.schedule.rounds.together import ALONE
 from dnaml.schedule.rounds.trials import allocate as on_trial
 from dnaml.schedule.rounds.trials import wanted
 from dnaml.schedule.rounds.window import only, window
@@ -60,7 +62,11 @@ class Adaptive:
         made = self._allocated(only(now, rows), newest)
         choice = np.full(len(now.numbers), NONE, dtype=np.int64)
         choice[rows] = made.choice
-        return replace(made, choice=choice)
+        if made.partner is None:
+            return replace(made, choice=choice)
+        partner = np.full(len(choice), ALONE, dtype=np.int64)
+        partner[rows] = made.partner
+        return replace(made, choice=choice, partner=partner)
 
     def _allocated(self, now: Round, newest: int) -> Allocation:
         if is_elastic(now):
@@ -70,7 +76,7 @@ class Adaptive:
         if self._is_batch(now, before) and (pairs := wanted(now)).any():
             return on_trial(now, pairs)
         plan = replace(self._plan(now, before), newest=newest)
-        made = allocate(now, plan.knobs, _factor(plan, now))
+        made = shared(now, allocate(now, plan.knobs, _factor(plan, now)))
         found = plan.found
         if found is None:
             return replace(made, memory=plan)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dnaml.core.errors import InputError
 from dnaml.core.work import Objective
+from dnaml.schedule.rounds.together import ALONE, Together
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -31,6 +32,7 @@ class Round:
     arrival, never reused), `held`, `arrived_s`, `deadline_s` (inf: none), `weight`, `restart_s` (what a change costs),
     `starts`, `restarting`. `served_s` [J, K] seconds held so far. `log_sd` [J, K] is the standard deviation of the
     logarithm of the predicted seconds (None: they are exact). `memory` is what this policy answered last.
+    `together` says which jobs may share their units and how fast they then are (None: every job is alone).
     """
 
     at_s: float
@@ -55,6 +57,7 @@ class Round:
     seed: int = 0
     memory: object = None
     log_sd: FloatArray | None = None
+    together: Together | None = None
 
     @property
     def feasible(self) -> BoolArray:
@@ -80,11 +83,13 @@ class Round:
 class Allocation:
     """Says which configuration each job [J] holds from now on, -1 for none.
 
+    `partner` [J] is the number of the job that holds the same units beside it (-1: none; None: everybody is alone).
     `memory` comes back in the next round; `bound` is a proven lower bound of `score`, both None where the policy
     proves nothing. `again_rounds` asks to be asked again so soon, this once (None: as the policy always does).
     """
 
     choice: IntArray
+    partner: IntArray | None = None
     memory: object = None
     score: float | None = None
     bound: float | None = None
@@ -127,8 +132,39 @@ def check(now: Round, allocation: Allocation) -> None:
     if impossible.any():
         job = int(now.numbers[rows[impossible][0]])
         raise InputError(f"job {job} was given configuration {int(columns[impossible][0])}, on which it cannot run")
+    rows = rows[~guests(now, allocation)[rows]]
+    columns = choice[rows]
     used = np.bincount(now.pool[columns], weights=now.units[rows, columns], minlength=len(now.capacity))
     over = np.flatnonzero(used > now.capacity)
     if len(over):
         m = int(over[0])
         raise InputError(f"pool {m} has {int(now.capacity[m])} units, the allocation uses {int(used[m])}")
+
+
+def guests(now: Round, allocation: Allocation) -> BoolArray:
+    """Return which jobs [J] hold units that are counted for their partner: of two that share, the later one.
+
+    Raises InputError where two may not share as the allocation says.
+    """
+    choice, partner = allocation.choice, allocation.partner
+    if partner is None:
+        return np.zeros(len(choice), dtype=bool)
+    rows = np.flatnonzero(partner != ALONE)
+    beside = np.searchsorted(now.numbers, partner[rows])
+    known = beside < len(now.numbers)
+    known[known] = now.numbers[beside[known]] == partner[rows[known]]
+    mutual = known.copy()
+    mutual[known] = partner[beside[known]] == now.numbers[rows[known]]
+    columns = choice[rows]
+    allowed = mutual & (columns >= 0)
+    i, j, k = rows[allowed], beside[allowed], columns[allowed]
+    same = (choice[j] == k) & (now.units[i, k] == now.units[j, k])
+    allowed[allowed] = same & (now.together is not None and (now.together.speeds(i, j, k) > 0).all(axis=-1))
+    if not allowed.all():
+        bad = rows[~allowed][0]
+        raise InputError(
+            f"job {int(now.numbers[bad])} may not share configuration {int(choice[bad])} with job {int(partner[bad])}: "
+            "both must hold it, with equally many units and room in memory, and the pair must have been measured there"
+        )
+    later: BoolArray = (partner != ALONE) & (partner < now.numbers)
+    return later

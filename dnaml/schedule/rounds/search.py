@@ -52,11 +52,16 @@ def utopia(now: Round) -> Utopia:
     return Utopia(mean_s=max(mean_completion_s(now), 1e-9), cost_usd=max(cheapest_usd(now), 1e-9))
 
 
-def score_of(future: Future, objective: Objective, best: Utopia, horizon_s: float) -> float:
-    """Return the weighed terms, each over its best; lateness costs more than any term can gain."""
+def weights(objective: Objective) -> tuple[float, float]:
+    """Return what cost and latency weigh against each other; what the objective leaves out still breaks ties."""
     cost, latency, _, _ = objective.shares()
     total = max(cost + latency, 1e-9)
-    cost, latency = max(cost / total, _TIE_COST), max(latency / total, _TIE_LATENCY)
+    return max(cost / total, _TIE_COST), max(latency / total, _TIE_LATENCY)
+
+
+def score_of(future: Future, objective: Objective, best: Utopia, horizon_s: float) -> float:
+    """Return the weighed terms, each over its best; lateness costs more than any term can gain."""
+    cost, latency = weights(objective)
     terms = (cost * future.cost_usd / best.cost_usd + latency * future.mean_s / best.mean_s) / (cost + latency)
     return terms + _LATE * (future.late_s / max(horizon_s, 1e-9))
 

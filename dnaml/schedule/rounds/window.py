@@ -33,7 +33,8 @@ PER_JOB = (
 def only(now: Round, rows: IntArray) -> Round:
     """Return the round of some of its jobs."""
     given = {field.name: getattr(now, field.name) for field in fields(now) if field.name in PER_JOB}
-    return replace(now, **{name: values[rows] for name, values in given.items() if values is not None})
+    some = {name: values[rows] for name, values in given.items() if values is not None}
+    return replace(now, together=now.together and now.together.of(rows), **some)
 
 
 def window(now: Round, most: int = MOST_JOBS) -> IntArray:
