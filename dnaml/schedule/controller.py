@@ -134,14 +134,16 @@ class Controller:
         self._planner.changed()
 
     def _on_refreshed(self, event: ev.ResourceRefreshed) -> None:
+        """Keep the state; only another price or availability makes what was planned worth another plan."""
         state = event.state
         self.pool.states[state.resource_id] = state
         lane = self.pool.lanes.get(state.resource_id)
         price = state.price_usd_per_h
-        if lane is not None and price is not None and price != lane.resource.price_usd_per_h:
+        is_repriced = lane is not None and price is not None and price != lane.resource.price_usd_per_h
+        if lane is not None and is_repriced:
             self.pool.up(replace(lane.resource, price_usd_per_h=price))
-        self._health.refreshed(state)
-        self._changed()
+        if self._health.refreshed(state) or is_repriced:
+            self._changed()
 
     def _on_notice(self, event: ev.InterruptionNotice) -> None:
         if not self._dispatch.recovering:

@@ -33,18 +33,19 @@ class Health:
         self._resting.pop(resource_id, None)
         self._away.discard(resource_id)
 
-    def refreshed(self, state: ResourceState) -> None:
-        """Close a resource that says it is not available; open it again when it says it is."""
+    def refreshed(self, state: ResourceState) -> bool:
+        """Close a resource that is not available, or open it again when it is; say whether one of both was done."""
         resource_id = state.resource_id
-        if resource_id not in self._dispatch.pool.lanes:
-            return
+        if resource_id not in self._dispatch.pool.lanes or state.available == (resource_id not in self._away):
+            return False
         if not state.available:
             self._away.add(resource_id)
             self._dispatch.pool.close(resource_id, f"{resource_id} says that it is not available")
-        elif resource_id in self._away:
+        else:
             self._away.discard(resource_id)
             if resource_id not in self._resting:
                 self._open(resource_id)
+        return True
 
     def ended(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
         """Count an attempt that ended: a resource that loses one job after the other rests."""

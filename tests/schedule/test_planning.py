@@ -6,7 +6,7 @@ from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState
 from dnaml.core.events import StartAttempt
 from dnaml.core.plan import Plan, Problem
-from dnaml.core.resource import Resource
+from dnaml.core.resource import Resource, ResourceState
 from dnaml.core.work import Computation, Constraints
 from dnaml.schedule.matching import MatchingPolicy
 from tests.schedule.doubles import Desk, ended, ends, reasons, starts, where
@@ -70,6 +70,23 @@ def test_an_arrival_behind_a_full_window_makes_no_new_plan_but_an_urgent_one_doe
     desk.submit("urgent", priority=1)
     assert len(policy.problems) == plans + 1
     assert policy.problems[-1].jobs[0].id == "urgent"
+
+
+def test_a_refresh_makes_a_new_plan_only_where_it_tells_of_another_price_or_availability():
+    desk, policy = counting_desk()
+    desk.up("r0", "r1")
+    desk.submit("a", "b", "c")
+
+    def plans_after(**state: float | bool) -> int:
+        before = len(policy.problems)
+        told = ResourceState(resource_id="r0", at_s=1.0, **state)
+        desk.tell(ev.ResourceRefreshed(at_s=1.0, state=told))
+        return len(policy.problems) - before
+
+    assert plans_after(load=0.9, contention=2.0, error_rate=0.1) == 0
+    assert plans_after(price_usd_per_h=7.0) == 1
+    assert plans_after(price_usd_per_h=7.0) == 0
+    assert [plans_after(available=available) for available in (False, False, True)] == [1, 0, 1]
 
 
 def test_an_urgent_job_takes_the_place_of_those_that_have_not_started():
