@@ -34,6 +34,8 @@ def measure(
     with threadpool_limits(1):
         results = answered(quick, only, seeds=seeds, few_peers=few_peers)
     rows = [claims.row_of(claim, results[claim.study]) for claim in claims.CLAIMS if claim.study in results]
+    quoted = (claims.quoted_row(claim, results[claim.study]) for claim in claims.CLAIMS if claim.study in results)
+    rows += [row for row in quoted if row is not None]
     if "P9" in results:
         rows += claims.search_rows(results["P9"])
     if results:

@@ -90,6 +90,17 @@ def test_a_row_is_the_mean_over_targets_and_seeds_with_the_median_beside():
     assert (row.peer, row.peer_value) == ("scaling + boosted trees (quoted)", 10.4)
 
 
+def test_a_quoted_figure_of_the_first_targets_has_a_row_on_those_alone():
+    scores = [score(target=f"t{at}", errors=(0.1 if at < 15 else 0.9,)) for at in range(20)]
+    assert claims.row_of(CLAIM["P5.k3"], Result(scores=scores)).value == pytest.approx(30)
+    row = claims.quoted_row(CLAIM["P5.k3"], Result(scores=scores))
+    assert row is not None
+    assert (row.id, row.value, row.bar) == ("P5.k3.quoted", pytest.approx(10), 8.5)
+    assert "the 15 of 20 targets" in row.metric
+    assert claims.quoted_row(CLAIM["P5.k3"], Result(scores=scores, few=True)) is None
+    assert claims.quoted_row(CLAIM["P9"], Result(scores=scores)) is None
+
+
 def test_a_quick_row_has_no_rival_but_the_peers_of_its_run():
     row = claims.row_of(CLAIM["P5.k3"], Result(scores=[score(), score(by="scaling", errors=(0.5,))], few=True))
     assert (row.peer, row.peer_value) == ("scaling", 50)
