@@ -79,6 +79,7 @@ soak: $(STAMP)  ## the long tests that do not fit into make test
 	@test -d tests/soak || { echo "make soak: there is no tests/soak in this version" >&2; exit 1; }
 	@$(PY) -m pytest tests/soak --timeout=0 $(ARGS)
 	@$(PY) -m pytest tests -m soak --timeout=600 $(ARGS)
+	@$(PY) -m pytest tests -m "hypothesis and not serial" --hypothesis-profile random $(ARGS)
 
 train: $(STAMP)  ## train the shipped model again, on the shipped telemetry
 	@$(PY) -m training.train --config training/configs/dnaml-small.toml $(ARGS)
