@@ -56,7 +56,8 @@ PYTEST := $(PY) -m pytest -p no:nbmake -p no:schemathesis
 # new. Files that take long with few tests come first, and are not reordered, so that no process is left alone with one.
 PLAIN := tests/test_docs.py tests/rest/test_fuzz.py tests/demo tests/e2e tests/predict/test_bad_tables.py tests/sim \
          tests/training tests/datasets/test_traces.py tests/benchmarks tests/faults tests/test_notebooks.py \
-         tests/test_package.py tests/test_readme.py
+         tests/test_package.py tests/test_readme.py tests/test_audit.py tests/rest/test_malice.py \
+         tests/execution/test_environment_build.py
 PARALLEL := -n 2 --dist loadfile -m "not serial and not soak"
 
 # test_style.py has run in `check`. Tests marked `serial` measure time or own the machine; they run alone, the others two at a time.
