@@ -1,7 +1,8 @@
 """Scheduling of whole workloads and the solvers below it, every row beside its peers in the same run.
 
 S0 the simulator, S1 elastic jobs, S2-S4b a batch of gangs, S5 arrivals with deadlines, frontier their cost against
-time, S6 packing, S7 rounds, S8 assignments, S9 single decisions, S10 all under prediction error, S13 the formulas.
+time, pairs the same where two jobs may share units, S6 packing, S7 rounds, S8 assignments, S9 single decisions, S10 all
+under prediction error, S13 the formulas.
 `python -m benchmarks.scheduling [--quick] [--json] [--only S2,S10] [--plot FOLDER]`.
 """
 
@@ -21,6 +22,7 @@ from benchmarks.scheduling.events import event_rows
 from benchmarks.scheduling.formulas import formula_rows
 from benchmarks.scheduling.frontier import frontier_rows
 from benchmarks.scheduling.packing import packing_rows
+from benchmarks.scheduling.pairs import pair_rows
 from benchmarks.scheduling.solvers import assignment_rows, round_rows, single_rows
 
 FRONTIER = "frontier"
@@ -30,6 +32,7 @@ PARTS: Mapping[str, Callable[[bool], list[Row]]] = {
     "S2": batch_rows,
     "S5": arrival_rows,
     FRONTIER: frontier_rows,
+    "pairs": pair_rows,
     "S6": packing_rows,
     "S7": round_rows,
     "S8": assignment_rows,
@@ -37,7 +40,7 @@ PARTS: Mapping[str, Callable[[bool], list[Row]]] = {
     "S10": error_rows,
     "S13": formula_rows,
 }
-NEED_TRACES = {"S1", "S2", "S5", "S10", FRONTIER}
+NEED_TRACES = {"S1", "S2", "S5", "S10", FRONTIER, "pairs"}
 
 
 def measure(quick: bool, only: Sequence[str] = (), plots: Path | None = None) -> list[Row]:

@@ -32,10 +32,17 @@ def test_the_formulas_equal_exhaustive_search(capsys):
 
 
 def test_every_part_is_a_row_of_its_own():
-    assert list(PARTS) == ["S0", "S1", "S2", "S5", "frontier", "S6", "S7", "S8", "S9", "S10", "S13"]
+    assert list(PARTS) == ["S0", "S1", "S2", "S5", "frontier", "pairs", "S6", "S7", "S8", "S9", "S10", "S13"]
 
 
 @pytest.mark.skipif(not folder().is_dir(), reason="public traces are not there: set DNAML_DATA")
 def test_arrivals_keep_their_bars():
     rows = {row.id: row for row in measure(True, ["S5"])}
     assert all(row.passes for row in rows.values()), {row.id: row.value for row in rows.values() if not row.passes}
+
+
+@pytest.mark.skipif(not folder().is_dir(), reason="public traces are not there: set DNAML_DATA")
+def test_measured_pairs_cut_the_cost_of_arrivals():
+    rows = {row.id: row for row in measure(True, ["pairs"])}
+    assert rows["S5.pairs.0s.usd"].value < 0.95 * rows["S5.pairs.0s.usd"].peer_value
+    assert "% of the unit time is shared" in rows["S5.pairs.0s.jct"].note
