@@ -1,6 +1,7 @@
 """Several real raylets on this machine, unlike by the environment of their processes; each can be killed and frozen.
 
-`ray.cluster_utils.Cluster` starts them; `ray stop` is never run, since it ends every Ray process of the machine.
+`ray.cluster_utils.Cluster` starts them; `ray stop` is never run, since it ends every Ray process of the machine. Ray
+runs its workers 15 steps nicer than itself; here all run alike, ours and Ray's own, whatever else the machine does.
 """
 
 import os
@@ -102,6 +103,7 @@ def _signal(process: psutil.Process, number: int) -> None:
 def raylets(wanted: Sequence[Wanted]) -> Iterator[RayPool]:
     """Start one raylet for each node and yield the pool; end them all."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # of raylets that are added later, too
     from ray.cluster_utils import Cluster
 
     pool = RayPool(Cluster(initialize_head=False))

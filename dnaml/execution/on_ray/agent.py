@@ -37,6 +37,7 @@ _SHORTEST_S, _SLOWEST_S = 0.05, 1.0
 _GREETING_BEATS = 2.0
 _FOLDER = "dnaml-agent-"
 _SEND_S = 30.0
+_NEVER_S = float("inf")
 _Said = msgspec.Struct | tuple[str, BinaryIO, msgspec.Struct]
 _Greeting = TypeVar("_Greeting", wire.Challenge, wire.Welcome)
 
@@ -64,6 +65,7 @@ class Agent:
         declared = nodes.declared(plan.resource_id, plan.hostname, plan.labels, plan.amounts)
         self._resources = nodes.on_this_machine(declared)
         self._queue: deque[_Said] = deque()
+        self._due_s = _NEVER_S
         self._turn = threading.Condition()
         self._writing = threading.Lock()
         self._line: socket.socket | None = None
@@ -179,23 +181,29 @@ class Agent:
         while data := line.recv(_READ_BYTES):
             for frame in reader.feed(data):
                 body = self._crew.conversation.hear(frame)
-                message = wire.for_agent(body) if body is not None else None
-                if isinstance(message, wire.Refused):
-                    raise Turned(message.reason)
-                if isinstance(message, kind):
-                    return message
+                for message in wire.for_agent(body) if body is not None else ():
+                    if isinstance(message, wire.Refused):
+                        raise Turned(message.reason)
+                    if isinstance(message, kind):
+                        return message
         raise OSError("the engine hung up")
 
     def _take(self, frame: bytes) -> None:
         body = self._crew.conversation.hear(frame)
-        if body is not None:
-            self._crew.take(wire.for_agent(body))
+        for message in wire.for_agent(body) if body is not None else ():
+            self._crew.take(message)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
-    def _tell(self, message: msgspec.Struct) -> None:
+    def _tell(self, message: msgspec.Struct, patience_s: float = 0.0) -> None:
+        """Queue a message; what is queued leaves together when the least patient of it must."""
         with self._turn:
             self._queue.append(message)
+            self._make_due(time.monotonic() + patience_s)
+
+    def _make_due(self, at_s: float) -> None:
+        if at_s < self._due_s:
+            self._due_s = at_s
             self._turn.notify_all()
 
     def _upload(self, checkpoint_id: str, file: BinaryIO, then: msgspec.Struct) -> None:
@@ -207,17 +215,20 @@ class Agent:
                     self._queue.remove(waiting)
                     waiting[1].close()
             self._queue.append((checkpoint_id, file, then))
-            self._turn.notify_all()
+            self._make_due(0.0)
 
     def _send(self) -> None:
         """Send what is queued, and a beat when nothing was sent for a while."""
         every_s = self._plan.timing.beat_every_s
         while True:
             with self._turn:
-                if not self._queue or self._line is None:
-                    self._turn.wait(max(0.01, every_s - (time.monotonic() - self._sent_s)))
-                crew, line = self._crew, self._line
-                waiting, self._queue = (self._queue, deque()) if line is not None else (deque(), self._queue)
+                now_s = time.monotonic()
+                beat_in_s = max(0.01, every_s - (now_s - self._sent_s))
+                if self._line is None or self._due_s > now_s:
+                    self._turn.wait(min(beat_in_s, self._due_s - now_s) if self._line is not None else beat_in_s)
+                crew, line, waiting = self._crew, self._line, deque[_Said]()
+                if line is not None and self._due_s <= time.monotonic():
+                    waiting, self._queue, self._due_s = self._queue, deque(), _NEVER_S
             if line is None:
                 self._sent_s = time.monotonic()
             elif not waiting and time.monotonic() - self._sent_s >= every_s:
@@ -245,7 +256,7 @@ class Agent:
             if crew is not self._crew:
                 return
             talk = crew.conversation
-            body = b"".join(talk.say(message) for message in messages) or talk.aside(wire.Beat())
+            body = talk.say_all(messages, wire.News) or talk.aside(wire.Beat())
             line, self._sent_s = self._line, time.monotonic()
             if line is None:
                 return
@@ -268,6 +279,7 @@ class Agent:
         old.dismiss()
         with self._turn:
             self._queue.clear()
+            self._due_s = _NEVER_S
             self._crew = self._new_crew()
         shutil.rmtree(self._folder / old.session, ignore_errors=True)
 

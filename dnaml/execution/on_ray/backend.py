@@ -319,9 +319,15 @@ class RayBackend:
             )
 
     def _gather(self) -> None:
-        """Wait until every node that is there has an agent, or a reason why not."""
-        until_s = time.monotonic() + self._settings.ready_s
-        while time.monotonic() < until_s:
+        """Wait until every node that is there has an agent, or a reason why not; for the first one longer."""
+        began_s, settings = time.monotonic(), self._settings
+        while True:
+            waits_for_first = bool(self._alive) and not self._peers.by_node
+            until_s = began_s + (
+                max(settings.ready_s, settings.first_within_s) if waits_for_first else settings.ready_s
+            )
+            if time.monotonic() >= until_s:
+                break
             for _ in self._moment(min(until_s, time.monotonic() + _LOOK_EVERY_S)):
                 pass  # nothing runs yet, and who is there is announced when the stream begins
             self._peers.beat_if_due(time.monotonic())

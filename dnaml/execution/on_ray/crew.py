@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -28,7 +28,18 @@ from dnaml.execution.on_ray.carrying import Receiver, open_checkpoint
 LOG_BYTES = 1 << 20
 """most of one attempt's output that travels"""
 
-Tell = Callable[[msgspec.Struct], None]
+_PATIENCE_S = 0.004  # as much work as is handed ahead to a worker
+_BRIEF_S = 0.0005
+
+
+class Tell(Protocol):
+    """Takes what the engine must hear; it may wait a moment for more of it."""
+
+    def __call__(self, message: msgspec.Struct, patience_s: float = 0.0) -> None:
+        """Queue a message that leaves within the patience."""
+        ...
+
+
 Upload = Callable[[str, BinaryIO, msgspec.Struct], None]
 
 
@@ -116,7 +127,8 @@ class Crew:
     def _report(self, event: Event) -> None:
         if isinstance(event, ev.AttemptStarted):
             self._log_of[event.attempt_id] = event.log or ""
-            self._tell(wire.Begun(event.attempt_id, event.epoch, event.pid or 0, event.log or "", event.log_start))
+            begun = wire.Begun(event.attempt_id, event.epoch, event.pid or 0, event.log or "", event.log_start)
+            self._tell(begun, _PATIENCE_S if len(self._payloads) > 1 else 0.0)
         elif isinstance(event, ev.AttemptProgressed):
             self._tell(wire.Progressed(event))
         elif isinstance(event, ev.CheckpointSealed):
@@ -139,6 +151,7 @@ class Crew:
         if not payloads:
             self._payloads.pop(event.attempt_id.rpartition(".")[0], None)
         outcome = self._outcomes.pop(event.result.offset, b"") if event.result is not None else b""
+        brief = bool(self._payloads) and event.usage.wall_s < _BRIEF_S
         self._tell(
             wire.Over(
                 event.attempt_id,
@@ -152,7 +165,8 @@ class Crew:
                 event.result.digest if event.result is not None else "",
                 outcome,
                 self._log(self._log_of.pop(event.attempt_id, ""), event.log),
-            )
+            ),
+            _PATIENCE_S if brief else 0.0,
         )
 
     def _log(self, name: str, span: tuple[int, int] | None) -> bytes:

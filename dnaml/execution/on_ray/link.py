@@ -68,7 +68,7 @@ class Link:
             for frame in self._reader.feed(data):
                 body = self.conversation.hear(frame)
                 if body is not None:
-                    yield wire.for_engine(body)
+                    yield from wire.for_engine(body)
         except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
             raise EOFError from error
 

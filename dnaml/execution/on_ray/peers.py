@@ -29,20 +29,20 @@ class Peer:
     joined_s: float
     away_since_s: float = 0.0
     is_up: bool = False
-    dirty: bool = False
+    unsaid: list[wire.ToAgent] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     vitals: dict[str, ResourceState] = field(default_factory=dict)
 
     def say(self, *messages: wire.ToAgent) -> None:
-        """Tell the agent something; while it is away it is kept for its return."""
-        frames = b"".join(self.conversation.say(message) for message in messages)
-        if self.link is not None:
-            self.link.send(frames)
-            self.dirty = True
+        """Tell the agent something at the next `flush`."""
+        self.unsaid += messages
 
     def flush(self) -> None:
-        """Let what was said leave."""
-        self.dirty = False
+        """Let what was said leave; while the agent is away it is kept for its return."""
+        if self.unsaid:
+            frames, self.unsaid = self.conversation.say_all(self.unsaid, wire.Orders), []
+            if self.link is not None:
+                self.link.send(frames)
         if self.link is not None:
             self.link.flush()
 
@@ -150,7 +150,7 @@ class Peers:
     def flush(self) -> None:
         """Let everything that was said leave."""
         for peer in self.by_node.values():
-            if peer.dirty:
+            if peer.unsaid:
                 peer.flush()
 
     def dead(self, alive: Mapping[str, str] | None) -> Iterator[tuple[Peer, bool, str]]:

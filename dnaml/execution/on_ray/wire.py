@@ -2,12 +2,14 @@
 
 Frames carry a number and what was received so far; what was not confirmed is kept and said again on the next
 connection, and what comes twice is dropped. Both sides prove that they know the token before anything else is read.
+What is small and said at one moment travels in one frame.
 """
 
 import hashlib
 import hmac
 import struct
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,9 +19,10 @@ from dnaml.core.resource import Resource, ResourceState
 from dnaml.execution.local import LocalSettings
 from dnaml.execution.messages import framed
 
-PROTOCOL = 2
+PROTOCOL = 3
 CHUNK_BYTES = 1 << 18
 _HEAD = struct.Struct("<QQ")
+_SMALL_BYTES = 1 << 16
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,21 +196,43 @@ class Beat(msgspec.Struct, array_like=True, tag="beat"):
 ToAgent = Challenge | Welcome | Refused | Start | Stop | Seal | Forget | Offer | Chunk | Beat
 ToEngine = Hello | Begun | Progressed | Kept | Over | Described | Vitals | Chunk | Beat
 
+
+class Orders(msgspec.Struct, array_like=True, tag="orders"):
+    """Engine to agent: several at once, in order."""
+
+    messages: list[ToAgent]
+
+
+class News(msgspec.Struct, array_like=True, tag="news"):
+    """Agent to engine: several at once, in order."""
+
+    messages: list[ToEngine]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_to_agent: msgspec.msgpack.Decoder[ToAgent] = msgspec.msgpack.Decoder(ToAgent)
-_to_engine: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine)
+_to_agent: msgspec.msgpack.Decoder[ToAgent | Orders] = msgspec.msgpack.Decoder(ToAgent | Orders)
+_to_engine: msgspec.msgpack.Decoder[ToEngine | News] = msgspec.msgpack.Decoder(ToEngine | News)
 
 
-def for_agent(body: bytes | memoryview) -> ToAgent:
-    """Return what the engine said; raises msgspec.DecodeError on anything else."""
-    message: ToAgent = _to_agent.decode(body)
-    return message
+def for_agent(body: bytes | memoryview) -> Sequence[ToAgent]:
+    """Return what the engine said, in order; raises msgspec.DecodeError on anything else."""
+    message = _to_agent.decode(body)
+    return message.messages if isinstance(message, Orders) else (message,)
 
 
-def for_engine(body: bytes | memoryview) -> ToEngine:
-    """Return what an agent said; raises msgspec.DecodeError on anything else."""
-    message: ToEngine = _to_engine.decode(body)
-    return message
+def for_engine(body: bytes | memoryview) -> Sequence[ToEngine]:
+    """Return what an agent said, in order; raises msgspec.DecodeError on anything else."""
+    message = _to_engine.decode(body)
+    return message.messages if isinstance(message, News) else (message,)
+
+
+def _is_small(message: msgspec.Struct) -> bool:
+    """Say whether a message may wait for others to travel with."""
+    if isinstance(message, Start):
+        return len(message.payload) < _SMALL_BYTES
+    if isinstance(message, Over):
+        return len(message.outcome) + len(message.output) < _SMALL_BYTES
+    return not isinstance(message, Chunk)
 
 
 def proof(token: bytes, side: str, nonce: bytes) -> bytes:
@@ -229,6 +254,23 @@ class Conversation:
         body = _encode(message)
         self._unconfirmed.append((self._said, body))
         return framed(_HEAD.pack(self._said, self.received) + body)
+
+    def say_all(self, messages: Sequence[msgspec.Struct], group: type[Orders] | type[News]) -> bytes:
+        """Return the frames of messages in order; those that are small share one."""
+        frames, together = list[bytes](), list[msgspec.Struct]()
+        for message in messages:
+            if _is_small(message):
+                together.append(message)
+            else:
+                frames += [self._say_together(together, group), self.say(message)]
+                together = []
+        frames.append(self._say_together(together, group))
+        return b"".join(frames)
+
+    def _say_together(self, messages: list[msgspec.Struct], group: type[Orders] | type[News]) -> bytes:
+        if len(messages) > 1:
+            return self.say(group(messages))  # type: ignore[arg-type]  # of the kind that this side says
+        return self.say(messages[0]) if messages else b""
 
     def aside(self, message: msgspec.Struct) -> bytes:
         """Return the frame of a message that is not missed when it is lost: beats and greetings."""

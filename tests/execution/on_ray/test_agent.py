@@ -23,7 +23,7 @@ def take_on(server: socket.socket) -> socket.socket:
     line, talk = server.accept()[0], wire.Conversation()
     line.sendall(talk.aside(wire.Challenge(wire.PROTOCOL, b"n" * 32)))
     (frame,) = FrameReader().feed(line.recv(100_000))
-    hello = wire.for_engine(talk.hear(frame) or b"")
+    (hello,) = wire.for_engine(talk.hear(frame) or b"")
     assert isinstance(hello, wire.Hello)
     line.sendall(talk.aside(wire.Welcome(wire.proof(TOKEN, "engine", hello.nonce), False, 0)))
     return line

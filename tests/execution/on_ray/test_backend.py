@@ -121,7 +121,7 @@ def test_another_python_or_dnaml_is_refused_by_name(executor: dnaml.Executor):
         line, challenge = greeting(executor)
         line.sendall(hello(token, challenge, python, version))
         (frame,) = FrameReader().feed(line.recv(10_000))
-        said = wire.for_agent(wire.Conversation().hear(frame))
+        (said,) = wire.for_agent(wire.Conversation().hear(frame))
         assert isinstance(said, wire.Refused)
         assert words in said.reason
 
@@ -129,7 +129,7 @@ def test_another_python_or_dnaml_is_refused_by_name(executor: dnaml.Executor):
 def greeting(executor: dnaml.Executor) -> tuple[socket.socket, wire.Challenge]:
     line = socket.create_connection(executor._engine.backend.cluster.door.getsockname(), timeout=10)
     (frame,) = FrameReader().feed(line.recv(10_000))
-    challenge = wire.for_agent(wire.Conversation().hear(frame))
+    (challenge,) = wire.for_agent(wire.Conversation().hear(frame))
     assert isinstance(challenge, wire.Challenge)
     return line, challenge
 

@@ -14,7 +14,7 @@ def frames(data: bytes) -> list[bytes]:
 
 def heard(side: wire.Conversation, data: bytes) -> list[str]:
     bodies = [side.hear(frame) for frame in frames(data)]
-    return [wire.for_agent(body).job_id for body in bodies if body is not None]
+    return [message.job_id for body in bodies if body is not None for message in wire.for_agent(body)]
 
 
 def test_what_was_not_confirmed_is_said_again_and_heard_once():
@@ -50,3 +50,13 @@ def test_beats_are_not_kept_and_carry_what_was_received():
 def test_a_proof_holds_for_one_token_one_side_and_one_nonce(other: tuple[bytes, str, bytes]):
     assert wire.proof(b"token", "agent", b"n") == wire.proof(b"token", "agent", b"n")
     assert wire.proof(b"token", "agent", b"n") != wire.proof(*other)
+
+
+def test_small_messages_of_one_moment_share_a_frame_and_large_ones_stay_apart_in_order():
+    engine, agent = wire.Conversation(), wire.Conversation()
+    said = [wire.Forget("a"), wire.Forget("b"), wire.Chunk("c", 0, b"data"), wire.Forget("d")]
+    data = engine.say_all(said, wire.Orders)
+    assert len(frames(data)) == 3
+    got = [message for frame in frames(data) for message in wire.for_agent(agent.hear(frame) or b"")]
+    assert got == said
+    assert engine.say_all([], wire.Orders) == b""
