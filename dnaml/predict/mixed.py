@@ -59,15 +59,17 @@ class Mixed:
     calibration: Calibration = Calibration()
 
     @classmethod
-    def fit(cls, frame: "pd.DataFrame", *, seed: int = 0) -> "Mixed | None":
-        """Return the mixture for training rows; None where computations are not sizes of kernels, or rows too many."""
+    def fit(cls, frame: "pd.DataFrame", learned: Learned, *, seed: int = 0) -> "Mixed | None":
+        """Return the mixture for the training rows of a learned model; None where computations are not sizes of
+        kernels, or rows too many.
+        """
         encoder = replace(Encoder.of(frame), resource=(), computation=())  # names, sizes and rates are all it asks
         seen = encoder.design(frame).ordered()
         pooled = Pooled.fit(seen) if len(frame) <= MOST_ROWS else None
         if pooled is None:
             return None
         start = cls(encoder=encoder, seen=seen, pooled=pooled)
-        replays = list(_replays(frame, encoder, seed)) if len(frame) >= FEWEST_ROWS else []
+        replays = list(_replays(frame, learned, encoder, seed)) if len(frame) >= FEWEST_ROWS else []
         if not replays:
             return start
         joined = Replays.of(replays)
@@ -157,14 +159,17 @@ def _first(names: TextArray, wanted: TextArray) -> IntArray:
     return np.array([place[name] for name in wanted.tolist()], dtype=np.int64)
 
 
-def _replays(frame: "pd.DataFrame", encoder: Encoder, seed: int) -> Iterator[Replays]:
-    """Hide some of each kind at once, learn from the rest, and ask for it with a few of its runs given back."""
+def _replays(frame: "pd.DataFrame", whole: Learned, encoder: Encoder, seed: int) -> Iterator[Replays]:
+    """Hide some of each kind at once, learn from the rest, and ask for it with a few of its runs given back.
+
+    The learned model of the rest weighs its experts as that of all rows: to replay once more would cost a whole fit.
+    """
     rows = encoder.design(frame)
     rng = np.random.default_rng(seed)
     hidden, owner = _hidden(rows, _kin(frame, rows), rng)
     known = ~hidden
-    learned = Learned.fit(frame[known], seed=seed)
     pooled = Pooled.fit(rows.rows(known))
+    learned = None if pooled is None else whole.refitted(frame[known], seed=seed)
     if learned is None or pooled is None:
         return
     for given in GIVEN_BACK:

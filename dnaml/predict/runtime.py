@@ -342,7 +342,7 @@ def _learnt(frame: "pd.DataFrame", before: _State) -> _State:
     learned = Learned.fit(frame, seed=seed)
     if learned is not None:
         described = {entity.value: Described.of(frame, entity) for entity in Entity}
-        return replace(state, learned=learned, mixed=Mixed.fit(frame, seed=seed), described=described)
+        return replace(state, learned=learned, mixed=Mixed.fit(frame, learned, seed=seed), described=described)
     encoder = Encoder.of(frame)
     return replace(state, model=fit_model(encoder, encoder.design(frame).ordered(), seed=seed))
 

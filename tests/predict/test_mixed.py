@@ -94,15 +94,15 @@ def test_runs_that_come_later_count(model, split):
     assert model.predict(held).runtime_s.iloc[0] < seen.predict(held).runtime_s.iloc[0]
 
 
-def test_tables_without_kernels_at_sizes_and_large_ones_have_none():
+def test_tables_without_kernels_at_sizes_and_large_ones_have_none(model):
     rows = table()
-    assert Mixed.fit(rows.drop(columns=["c_kernel", "s_n"])) is None
-    assert Mixed.fit(pd.concat([rows] * (MOST_ROWS // len(rows) + 1))) is None
+    assert Mixed.fit(rows.drop(columns=["c_kernel", "s_n"]), model.learned) is None
+    assert Mixed.fit(pd.concat([rows] * (MOST_ROWS // len(rows) + 1)), model.learned) is None
 
 
-def test_a_handful_of_rows_goes_by_the_stated_shares():
+def test_a_handful_of_rows_goes_by_the_stated_shares(model):
     rows = table().iloc[:20]
-    mixed = Mixed.fit(rows)
+    mixed = Mixed.fit(rows, model.learned)
     assert mixed is not None
     assert mixed.shares == {}
 
@@ -130,9 +130,9 @@ def test_a_resource_and_its_copy_are_hidden_together():
     assert (_kin(rows, Encoder.of(rows).design(rows)) == rows.resource_id.to_numpy(str)).all()
 
 
-def test_single_runs_of_pairs_that_ran_again_are_replayed_so_that_their_intervals_are_their_own():
+def test_single_runs_of_pairs_that_ran_again_are_replayed_so_that_their_intervals_are_their_own(model):
     rows = pd.concat([table(0), table(0).assign(runtime_s=lambda t: 1.02 * t.runtime_s)])
-    mixed = Mixed.fit(rows)
+    mixed = Mixed.fit(rows, model.learned)
     assert mixed is not None
     limits = mixed.calibration.limits
     assert (int(Kind.SEEN), 1) in limits

@@ -1,6 +1,6 @@
 """One direction of the learned model: experts fitted on every entity, the weights of each, and calibrated intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from dnaml.predict.paired.gate import Gate, fit_gate
 from dnaml.predict.paired.grid import FloatArray, Grid, Joint, Task
 from dnaml.predict.paired.intervals import Blend, Intervals
 from dnaml.predict.paired.members import Fitted, arrays_of
-from dnaml.predict.paired.replay import Episode, folds_of, replay
+from dnaml.predict.paired.replay import FEWEST_ENTITIES, Episode, folds_of, replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,6 +25,16 @@ class Direction:
         """Return the direction of a grid; None when too few entities are there to hold any out."""
         direction, _ = fit_with_episodes(grid, seed=seed)
         return direction
+
+    def refitted(self, grid: Grid, *, seed: int = 0) -> "Direction | None":
+        """Return the direction of some of its runs: experts fitted anew, weighed and calibrated as these are.
+
+        None for a grid on which `fit` would have nothing to hold out.
+        """
+        if len(grid.entities) < FEWEST_ENTITIES:
+            return None
+        fitted = Fitted.of(grid, np.ones(len(grid.entities), dtype=np.bool_), seed=seed)
+        return replace(self, grid=grid, fitted=fitted) if set(fitted.members) & set(self.gate.names) else None
 
     def blend(self, task: Task) -> Blend:
         """Return the blended answer to a task."""

@@ -42,8 +42,21 @@ class Learned:
         rows = layout.rows(frame)
         fitted = {entity.value: Direction.fit(grid_of(rows, entity), seed=seed) for entity in Entity}
         directions = {name: direction for name, direction in fitted.items() if direction is not None}
-        if not directions:
-            return None
+        return cls._of(layout, rows, directions) if directions else None
+
+    def refitted(self, frame: "pd.DataFrame", *, seed: int = 0) -> "Learned | None":
+        """Return the model of some of its training rows, which replays nothing: it weighs experts as this one does.
+
+        None when neither direction has enough entities left.
+        """
+        rows = self.layout.rows(frame)
+        fitted = {name: d.refitted(grid_of(rows, Entity(name)), seed=seed) for name, d in self.directions.items()}
+        directions = {name: direction for name, direction in fitted.items() if direction is not None}
+        return self._of(self.layout, rows, directions) if directions else None
+
+    @classmethod
+    def _of(cls, layout: Layout, rows: Rows, directions: Mapping[str, Direction]) -> "Learned":
+        """Return the model of rows; those whose entities no grid holds stand behind as fresh ones."""
         held = np.ones(len(rows), dtype=np.bool_)
         for name, direction in directions.items():
             held &= direction.grid.entities.codes(rows.names(Entity(name))[0]) >= 0

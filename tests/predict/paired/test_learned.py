@@ -109,6 +109,18 @@ def test_a_resource_beyond_the_largest_grid_is_still_known_by_its_runs(monkeypat
     assert np.abs(found - np.log(slow.loc[slow["resource_id"] == "r4", "runtime_s"].iloc[:4])).max() < 0.5
 
 
+def test_on_some_of_its_rows_a_model_learns_anew_but_weighs_experts_as_before():
+    some = FRAME[FRAME["computation_id"] != "c0"]
+    again = learned().refitted(some)
+    assert again is not None
+    assert again.weights == learned().weights
+    assert again.runs == len(some)
+    assert paths(again, pairs(("r0", "c0"))) == [COMPUTATION]
+    truth = np.log(some["runtime_s"])
+    assert np.abs(medians(again, some.drop(columns="runtime_s")) - truth).mean() < 0.2
+    assert learned().refitted(FRAME[FRAME["resource_id"].isin(["r0", "r1"]) & (FRAME["computation_id"] < "c2")]) is None
+
+
 def test_an_answer_does_not_depend_on_what_else_is_asked_or_in_which_order():
     asked = pd.concat([PAIRS, pairs(("new", "c0"), ("new", "new"), ("r1", "new"))], ignore_index=True)
     warm = learned().updated(NEW.iloc[:2])
