@@ -29,6 +29,7 @@ from dnaml.execution.messages import FrameReader
 from dnaml.execution.on_ray import nodes, wire
 from dnaml.execution.on_ray.carrying import chunks
 from dnaml.execution.on_ray.crew import Crew
+from dnaml.execution.on_ray.priority import as_urgent_as_parent
 from dnaml.execution.on_ray.reporting import Reporter
 
 _READ_BYTES = 1 << 20
@@ -60,6 +61,7 @@ class Agent:
 
     def __init__(self, plan: wire.Plan) -> None:
         self._plan = plan
+        self._niceness = as_urgent_as_parent()
         self._folder = own_folder()
         self._parent = os.getppid()
         declared = nodes.declared(plan.resource_id, plan.hostname, plan.labels, plan.amounts)
@@ -271,7 +273,7 @@ class Agent:
     def _new_crew(self) -> Crew:
         session = secrets.token_hex(8)
         folder = self._folder / session
-        return Crew(session, folder, self._plan, self._resources, self._tell, self._upload)
+        return Crew(session, folder, self._plan, self._resources, self._tell, self._upload, self._niceness)
 
     def _start_over(self) -> None:
         """End the lease: kill what runs, forget what was to be told, begin a new session."""

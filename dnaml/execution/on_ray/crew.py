@@ -24,6 +24,7 @@ from dnaml.execution.checkpoints import CheckpointStore
 from dnaml.execution.local import LocalBackend
 from dnaml.execution.on_ray import wire
 from dnaml.execution.on_ray.carrying import Receiver, open_checkpoint
+from dnaml.execution.on_ray.priority import lower
 
 LOG_BYTES = 1 << 20
 """most of one attempt's output that travels"""
@@ -44,15 +45,23 @@ Upload = Callable[[str, BinaryIO, msgspec.Struct], None]
 
 
 class Crew:
-    """Runs attempts on this node; `tell` and `upload` take what the engine must hear, in order."""
+    """Runs attempts on this node, as nice as said; `tell` and `upload` take what the engine must hear, in order."""
 
     def __init__(
-        self, session: str, folder: Path, plan: wire.Plan, resources: Sequence[Resource], tell: Tell, upload: Upload
+        self,
+        session: str,
+        folder: Path,
+        plan: wire.Plan,
+        resources: Sequence[Resource],
+        tell: Tell,
+        upload: Upload,
+        niceness: int,
     ) -> None:
         self.session = session
         self.used = False
         self.conversation = wire.Conversation()
-        self._tell, self._upload = tell, upload
+        self._tell, self._upload, self._niceness = tell, upload, niceness
+        self._lowered: set[int] = set()
         self._carries = plan.checkpoints is None
         self._checkpoints = Path(plan.checkpoints) if plan.checkpoints else folder / "checkpoints"
         self._logs = folder / "logs"
@@ -127,6 +136,9 @@ class Crew:
     def _report(self, event: Event) -> None:
         if isinstance(event, ev.AttemptStarted):
             self._log_of[event.attempt_id] = event.log or ""
+            if event.pid is not None and event.pid not in self._lowered:
+                self._lowered.add(event.pid)
+                lower(event.pid, self._niceness)
             begun = wire.Begun(event.attempt_id, event.epoch, event.pid or 0, event.log or "", event.log_start)
             self._tell(begun, _PATIENCE_S if len(self._payloads) > 1 else 0.0)
         elif isinstance(event, ev.AttemptProgressed):
