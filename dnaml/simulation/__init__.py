@@ -4,6 +4,7 @@ The same round policies decide here and, through `schedule.rounds.adapter`, in t
 time is real.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,10 @@ def replay(trace: Trace, policy: RoundPolicy, settings: Settings | None = None) 
     """Replay a trace under a policy, once, from its first arrival to the last end; the oracle is told the truth."""
     if not trace.resources:
         raise InputError(f"{trace.name}: a trace needs at least one pool of resources")
+    if isinstance(trace.jobs, Sequence):
+        names = Counter(job.id for job in trace.jobs)
+        if len(names) < len(trace.jobs):
+            raise InputError(f"{trace.name}: job_id {names.most_common(1)[0][0]!r} is there twice")
     settings = settings or Settings()
     tally = Simulation(trace, policy, settings.exact() if policy.name == ORACLE else settings).run()
     return report_of(tally, trace.resources, trace=trace.name, policy=policy.name, measured=trace.measured)

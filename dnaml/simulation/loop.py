@@ -13,7 +13,7 @@ import numpy as np
 
 from dnaml.core.errors import InputError
 from dnaml.datasets.traces.trace import Trace, TraceJob
-from dnaml.schedule.rounds.round import NONE, Allocation, IntArray, RoundPolicy, check
+from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, IntArray, RoundPolicy, check
 from dnaml.schedule.rounds.together import ALONE
 from dnaml.simulation.gangs import Due, Gangs
 from dnaml.simulation.settings import Change, Settings
@@ -98,16 +98,28 @@ class Simulation:
         if not any(runtime_s < math.inf and units <= self._largest[m] for runtime_s, units, m in wanted):
             self._tally.unplaced[job.id] = self._why_never(job)
             return False
+        try:
+            told = self._told(job)
+        except Exception as error:  # noqa: BLE001 - an edge: a predictor is anybody's code, and the others go on
+            self._tally.unplaced[job.id] = f"its runtimes could not be predicted: {type(error).__name__}: {error}"
+            return False
         row = self._gangs.add(number, job)
-        told = self._settings.believe
-        sd = self._settings.disturbances.error_sd
-        if told is not None:
-            with np.errstate(invalid="ignore"):
-                ratio = told(job) / job.runtime_s
-            self._table.told[row] = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)
-        elif sd:
-            self._table.told[row] = np.exp(self._gangs.rng.normal(0.0, sd, len(self._pool)))
+        self._table.told[row] = told
         return True
+
+    def _told(self, job: TraceJob) -> FloatArray:
+        """Return by what factor [K] the runtimes that the policy is told are wrong; inf where it is told none."""
+        sd, count = self._settings.disturbances.error_sd, len(self._pool)
+        if self._settings.believe is None:
+            return np.exp(self._gangs.rng.normal(0.0, sd, count)) if sd else np.ones(count)
+        told_s = np.asarray(self._settings.believe(job), dtype=float)
+        if told_s.shape != (count,):
+            raise InputError(f"a predictor must give {count} runtimes, one a configuration, got {told_s.shape}")
+        sane = np.isfinite(told_s) & (told_s > 0)
+        if not (sane & np.isfinite(job.runtime_s)).any():
+            raise InputError(f"no runtime is a positive number where the job can run, got {told_s.tolist()}")
+        real = np.isfinite(job.runtime_s) & (job.runtime_s > 0)
+        return np.where(real, np.where(sane, told_s, np.inf) / np.where(real, job.runtime_s, 1.0), 1.0)
 
     def _why_never(self, job: TraceJob) -> str:
         if not np.isfinite(job.runtime_s).any():

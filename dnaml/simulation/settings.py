@@ -14,7 +14,7 @@ from dnaml.datasets.traces.trace import TraceJob
 
 FloatArray = npt.NDArray[np.float64]
 Believe = Callable[[TraceJob], FloatArray]
-"""gives the runtimes [K] that a policy is told of a job"""
+"""gives the runtimes [K] that a policy is told of a job; where it has none for a configuration, the policy has none"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,18 @@ class Change:
     resource_id: str
     slots: int | None = None
     price_usd_per_h: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError on a time, a number of units or a price that makes no sense."""
+        if not 0 <= self.at_s < math.inf:
+            raise InputError(f"a change of {self.resource_id}: at_s must be finite and not negative, got {self.at_s}")
+        if self.slots is not None and self.slots < 0:
+            raise InputError(f"a change of {self.resource_id}: slots must not be negative, got {self.slots}")
+        if self.price_usd_per_h is not None and not 0 <= self.price_usd_per_h < math.inf:
+            raise InputError(
+                f"a change of {self.resource_id}: price_usd_per_h must be finite and not negative, "
+                f"got {self.price_usd_per_h}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,3 +282,67 @@ def test_a_hundred_thousand_events_cost_a_few_seconds_beside_the_policy():
     report = replay(trace, Fifo(), Settings(keep=False))
     assert report.events == 3 * 8000
     assert report.events / report.simulator_cpu_s > 15_000  # a quiet core does about ten times that
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"arrival_s": np.nan}, "arrival_s must be finite, got nan"),
+        ({"deadline_s": np.nan}, "deadline_s must be a number"),
+        ({"weight": 0.0}, "weight must be positive and finite, got 0.0"),
+        ({"weight": np.nan}, "weight must be positive"),
+        ({"restart_s": np.nan}, "restart_s must not be negative and must be finite, got nan"),
+        ({"runtime_s": np.array([np.nan])}, "got nan and 1"),
+        ({"runtime_s": np.array([-1.0])}, "got -1.0 and 1"),
+        ({"units": np.array([0])}, "got 5.0 and 0"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_by_its_name(given, wrong):
+    plain = {"id": "j0", "arrival_s": 0.0, "runtime_s": np.array([5.0]), "units": np.array([1])}
+    with pytest.raises(InputError, match=f"^j0: .*{wrong}"):
+        TraceJob(**{**plain, **given})
+
+
+def test_identical_ids_are_refused_by_name():
+    job = TraceJob(id="twin", arrival_s=0.0, runtime_s=np.array([5.0]), units=np.array([1]))
+    trace = Trace(name="t", resources=(Resource(id="a"),), pool=np.array([0]), jobs=[job, job])
+    with pytest.raises(InputError, match="t: job_id 'twin' is there twice"):
+        replay(trace, Fifo())
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"at_s": np.nan}, "a change of p0: at_s must be finite"),
+        ({"slots": -1}, "a change of p0: slots must not be negative, got -1"),
+        ({"price_usd_per_h": -2.0}, "a change of p0: price_usd_per_h must be finite and not negative, got -2.0"),
+    ],
+)
+def test_changes_that_make_no_sense_are_refused(given, wrong):
+    with pytest.raises(InputError, match=wrong):
+        Change(**{"at_s": 1.0, "resource_id": "p0", **given})
+
+
+def test_a_job_whose_runtimes_cannot_be_predicted_says_so_and_the_others_run():
+    trace = trace_of((0, [10.0, 10.0]), (0, [10.0, 10.0]), (0, [10.0, 0.0]), slots=(1, 1), price=(1.0, 1.0))
+
+    def believe(job):
+        if job.id == "j0":
+            raise RuntimeError("no model")
+        return np.array([np.nan, np.nan]) if job.id == "j1" else np.array([np.nan, 7.0])
+
+    report = dnaml.simulate(trace, policy="srpt", predictor=believe)
+    assert report.unplaced == {
+        "j0": "its runtimes could not be predicted: RuntimeError: no model",
+        "j1": "its runtimes could not be predicted: InputError: no runtime is a positive number where the job can run, "
+        "got [nan, nan]",
+    }
+    assert [outcome.id for outcome in report.outcomes] == ["j2"]
+    shapeless = dnaml.simulate(trace, policy="srpt", predictor=lambda job: np.ones(7))
+    assert "a predictor must give 2 runtimes, one a configuration, got (7,)" in shapeless.unplaced["j0"]
+
+
+def test_what_has_no_prediction_somewhere_is_not_run_there():
+    trace = trace_of((0, [1.0, 50.0]), slots=(1, 1), price=(1.0, 1.0))
+    report = dnaml.simulate(trace, predictor=lambda job: np.array([np.nan, 60.0]))
+    assert report.makespan_s == 50.0

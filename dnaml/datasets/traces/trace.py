@@ -73,6 +73,23 @@ class TraceJob:
     kind: str = ""
     memory_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise InputError on a time, a gang or a weight that makes no sense."""
+        if not -math.inf < self.arrival_s < math.inf:
+            raise InputError(f"{self.id}: arrival_s must be finite, got {self.arrival_s}")
+        if math.isnan(self.deadline_s):
+            raise InputError(f"{self.id}: deadline_s must be a number, inf for none, got nan")
+        if not 0 < self.weight < math.inf:
+            raise InputError(f"{self.id}: weight must be positive and finite, got {self.weight}")
+        if self.restart_s is not None and not 0 <= self.restart_s < math.inf:
+            raise InputError(f"{self.id}: restart_s must not be negative and must be finite, got {self.restart_s}")
+        for runtime_s, units in zip(self.runtime_s.tolist(), self.units.tolist(), strict=True):
+            if not runtime_s >= 0 or units < 1:
+                raise InputError(
+                    f"{self.id}: a configuration needs runtime_s of at least 0 (inf: cannot) and at least 1 of units, "
+                    f"got {runtime_s} and {units}"
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:

@@ -82,7 +82,7 @@ class Throughput:
             worth = worth / np.maximum(now.price_usd_per_h[now.pool], 1e-9)
         found = None
         if self.deadlines:
-            spare_s = np.maximum(now.deadline_s - now.at_s, now.round_s)
+            spare_s = np.maximum(now.deadline_s - now.at_s, max(now.round_s, 1e-9))
             late = now.left_s.min(axis=1, initial=np.inf) > spare_s
             floor = np.where(late | ~allowed.any(axis=1), 0.0, _undone(now, allowed) / spare_s)
             found = most(now, allowed, worth, floor)
