@@ -8,6 +8,7 @@ import numpy as np
 
 from dnaml.core.attempt import Placement
 from dnaml.core.plan import Decision, FloatArray, Plan, Problem
+from dnaml.schedule.alike import alike
 from dnaml.schedule.ledger import Entry
 from dnaml.schedule.objective import Terms, terms
 from dnaml.schedule.redirect import Redirect
@@ -37,7 +38,8 @@ class Agenda:
         self._copies: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._columns: dict[str, int] = {}
-        self._tables: list[FloatArray] = []  # each [J, R]
+        self._tables: list[FloatArray] = []  # each [K, R] of the jobs that are not alike
+        self._shown: dict[int, list[tuple[float, ...]]] = {}
         self._ids: tuple[str, ...] = ()
         self._hazard_per_h: list[float] = []
         self._mean_s = 0.0
@@ -56,14 +58,15 @@ class Agenda:
             self.queues.setdefault(placement.resource_id, deque()).append(placement)
             if placement.parts > 1 or placement.job_id in self._copies:
                 self._copies[placement.job_id] = self._copies.get(placement.job_id, 0) + 1
-        weighed = terms(problem)
-        prediction = problem.prediction
+        found = alike(problem)
+        weighed, prediction = terms(found.few), found.few.prediction
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
         arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
         self._tables = arrays
-        self._mean_s = float(arrays[1].min(axis=1, initial=np.inf).mean())
+        self._shown = {}
+        self._mean_s = float(arrays[1].min(axis=1, initial=np.inf)[found.place].mean())
         self._hazard_per_h = prediction.hazard_per_h.tolist()
-        self._rows = {job.id: row for row, job in enumerate(problem.jobs)}
+        self._rows = {job.id: row for job, row in zip(problem.jobs, found.place.tolist(), strict=True)}
         self._ids = tuple(resource.id for resource in problem.resources)
         self._columns = {resource_id: column for column, resource_id in enumerate(self._ids)}
         self._path, self._policy = prediction.path, policy
@@ -90,7 +93,7 @@ class Agenda:
         if queue and any(placement.job_id in self.window for placement in queue):
             return
         if self._redirect is None:
-            self._redirect = Redirect(self._problem, self._terms, self.queues)
+            self._redirect = Redirect(self._problem, self._terms, self.queues, self._rows)
         while (placement := self._redirect.best(column, at_s)) is not None:
             if placement.job_id in self.window:
                 self.queues[resource_id] = deque([replace(placement, resource_id=resource_id)])
@@ -141,7 +144,9 @@ class Agenda:
     def decision(self, placement: Placement, attempt_id: str, at_s: float) -> Decision:
         """Return the record of why a placement is where it is."""
         row = self._rows[placement.job_id]
-        p10, p50, p90, wait, cost, risk, score = (tuple(table[row].tolist()) for table in self._tables)
+        if row not in self._shown:
+            self._shown[row] = [tuple(table[row].tolist()) for table in self._tables]
+        p10, p50, p90, wait, cost, risk, score = self._shown[row]
         return Decision(
             job_id=placement.job_id,
             attempt_id=attempt_id,

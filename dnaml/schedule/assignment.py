@@ -23,6 +23,10 @@ ENTRIES_PER_STEP = 64
 """one solver step pays for so many entries J * J * R of an exact matching: 10,000 steps for 256 jobs x 9 resources"""
 BLOCK = 64
 """jobs that are matched anew together when the whole is too large"""
+_WORTH_A_PASS = 1e-3  # of the total cost that the last pass over all jobs has to save for another one
+_LEEWAY = (
+    0.25  # times the largest gain of one job alone: what another may lose in a block, so that places are worth a look
+)
 _BARRED = 1e12  # times the largest cost: dearer than any allowed choice, yet finite
 
 
@@ -156,7 +160,7 @@ def _by_blocks(slope: FloatArray, base: FloatArray, slots: IntArray, steps: int)
             level, total = _ranked(slope, base, slots, resource)
         steps -= affordable * BLOCK
         strided = not strided
-        if strided and total > before * (1 - 1e-4):
+        if strided and total > before * (1 - _WORTH_A_PASS):
             break
     return Assignment(resource=resource, total=total, exact=False)
 
@@ -193,13 +197,18 @@ def _ranked(slope: FloatArray, base: FloatArray, slots: IntArray, resource: IntA
 def _rematched(
     slope: FloatArray, base: FloatArray, slots: IntArray, resource: IntArray, level: IntArray, block: IntArray
 ) -> IntArray:
-    """Return the resources of a block of jobs matched anew to their own positions and the next free ones."""
+    """Return the resources of a block of jobs matched anew to their own positions and the next free ones.
+
+    Of the free ones those count that somebody would lose little by: half of them, and a third of the time.
+    """
     count = np.bincount(resource, minlength=len(slots))
     extra = np.minimum(len(block), (4 if len(slots) <= len(block) else 1) * slots)
     column = np.concatenate([resource[block], np.repeat(np.arange(len(slots)), extra)])
     fresh = (np.repeat(count, extra) + _places(extra)) // np.repeat(slots, extra) + 1
     at = np.concatenate([level[block], fresh])
     costs = slope[block][:, column] * at + base[block][:, column]
-    _, columns = _least_total(costs)
-    chosen: IntArray = column[columns]
+    change = costs - np.diagonal(costs)[:, None]  # each job's own position stands where its row does
+    worth = (change <= -_LEEWAY * change.min()).any(axis=0)
+    _, columns = _least_total(costs[:, worth])
+    chosen: IntArray = column[worth][columns]
     return chosen

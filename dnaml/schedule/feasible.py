@@ -72,7 +72,7 @@ class Feasibility:
 def feasibility(problem: Problem) -> Feasibility:
     """Return which pairs [J, R] of the problem are allowed; the newest answer is kept."""
     prediction = problem.prediction
-    matrix: BoolArray = prediction.feasible & np.isfinite(prediction.runtime_s.values).all(axis=-1)  # [J, R]
+    matrix: BoolArray = prediction.feasible & prediction.runtime_s.known()  # [J, R]
     needs = computations_of(problem)
     if any(c.memory_bytes is not None for c in needs):
         need = np.array([[c.memory_bytes or 0.0] for c in needs])  # [J, 1]

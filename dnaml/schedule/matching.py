@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.core.plan import Plan, Problem
+from dnaml.schedule.alike import alike
 from dnaml.schedule.assignment import Assignment, assign, quick_total
 from dnaml.schedule.feasible import BoolArray, feasibility, time_left_s
 from dnaml.schedule.objective import (
     WEIGHING,
-    Expected,
     References,
     batch_references,
     exceeds,
@@ -55,11 +55,11 @@ class MatchingPolicy:
             level = view.ordered(rows, found, free_in_s)
             if len(levels) > 1:
                 for j, r in level:
-                    free_in_s[r] += view.pairs.runtime_s[j, r] / view.slots[r]
+                    free_in_s[r] += view.runtime_s[j, r] / view.slots[r]
             elif found.exact and view.uniform:
                 bound = found.total / len(rows)
             choices += level
-        copies = copies_of(problem, view.allowed, view.pairs.runtime_s, choices)
+        copies = copies_of(problem, view.allowed, view.runtime_s, choices)
         return view.plan(choices + copies, bound=None if copies else bound)
 
 
@@ -101,53 +101,58 @@ class _View:
     """A problem with what every step looks at: allowed pairs, expectations, weights, references."""
 
     problem: Problem
+    place: IntArray  # [J] of each job's kind among the K kinds
     allowed: BoolArray  # [J, R]
     rows: IntArray  # jobs that some resource may take
     unplaced: dict[str, str]
-    pairs: Expected
+    runtime_s: FloatArray  # [J, R]
+    cost_usd: FloatArray  # [K, R]
     uniform: bool  # one objective for all jobs
     latency: FloatArray  # [J, 1] weight of a second of completion time
     references: References
-    parts: Mapping[str, FloatArray]  # what J sums up besides latency and lateness, each [J, R]
+    parts: Mapping[str, FloatArray]  # what J sums up besides latency and lateness, each [K, R]
     fixed: FloatArray  # [J, R] their sum
     slots: IntArray  # [R]
 
     @classmethod
     def of(cls, problem: Problem) -> "_View":
         """Return the view; the references are the batch's utopia point."""
-        feasible = feasibility(problem)
-        allowed = feasible.matrix
-        placeable: BoolArray = np.any(allowed, axis=1)
+        found = alike(problem)
+        few, place = found.few, found.place
+        feasible, pairs, shares = feasibility(few), expected(few), shares_of(few)
+        allowed, runtime_s = feasible.matrix[place], pairs.runtime_s[place]
+        placeable: BoolArray = np.any(feasible.matrix, axis=1)[place]
         rows = placeable.nonzero()[0]
         lost = () if len(rows) == len(placeable) else (~placeable).nonzero()[0]
-        pairs, shares = expected(problem), shares_of(problem)
-        jct_s = _least_mean_jct_s(problem, allowed, pairs.runtime_s, quick=True)
-        references = batch_references(pairs, allowed, jct_s=jct_s)
-        parts = fixed_parts(pairs, allowed, shares, references)
+        jct_s = _least_mean_jct_s(problem, allowed, runtime_s, quick=True)
+        references = batch_references(pairs, feasible.matrix, jct_s=jct_s, place=place)
+        parts = fixed_parts(pairs, feasible.matrix, shares, references)
         return cls(
             problem=problem,
+            place=place,
             allowed=allowed,
             rows=rows,
-            unplaced={problem.jobs[j].id: feasible.why_unplaced(int(j)) for j in lost},
-            pairs=pairs,
+            unplaced={problem.jobs[j].id: feasible.why_unplaced(int(place[j])) for j in lost},
+            runtime_s=runtime_s,
+            cost_usd=pairs.cost_usd,
             uniform=isinstance(shares.latency, float),
-            latency=np.broadcast_to(shares.latency / references.jct_s, (len(allowed), 1)),
+            latency=np.broadcast_to(shares.latency / references.jct_s, (len(feasible.matrix), 1))[place],
             references=references,
             parts=parts,
-            fixed=reduce(np.add, parts.values()),
+            fixed=reduce(np.add, parts.values())[place],
             slots=_slots(problem),
         )
 
     def assigned(self, rows: IntArray, free_in_s: FloatArray) -> Assignment:
         """Return the assignment of some jobs to queues that are free from `free_in_s` on."""
         weight = self.latency[rows]
-        slope = weight * self.pairs.runtime_s[rows]
+        slope = weight * self.runtime_s[rows]
         base = self.fixed[rows] + weight * free_in_s
         return assign(slope, base, self.allowed[rows], self.slots, steps=self.problem.budget)
 
     def ordered(self, rows: IntArray, found: Assignment, free_in_s: FloatArray) -> list[Choice]:
         """Return the choices of one priority level by start: in each queue shortest (per weight) first."""
-        weighed = self.pairs.runtime_s[rows, found.resource] / self.latency[rows, 0]
+        weighed = self.runtime_s[rows, found.resource] / self.latency[rows, 0]
         order = np.lexsort((weighed, found.resource))
         choices = list(zip(rows[order].tolist(), found.resource[order].tolist(), strict=True))
         bound_in_time = any(self.problem.jobs[j].constraints.deadline_s is not None for j in rows)
@@ -155,7 +160,7 @@ class _View:
             choices = self._by_deadline(choices, free_in_s)
         if len(choices) == 1:
             return choices
-        starts, _ = completions(self.problem, choices, self.pairs.runtime_s, free_in_s)
+        starts, _ = completions(self.problem, choices, self.runtime_s, free_in_s)
         by_start = sorted(range(len(choices)), key=starts.__getitem__)
         if found.identical and not bound_in_time:  # any two may swap: first come, first started
             return [(j, choices[i][1]) for j, i in zip(rows.tolist(), by_start, strict=True)]
@@ -168,32 +173,33 @@ class _View:
         the latest deadline does.
         """
         left_s = [time_left_s(self.problem, job) for job in self.problem.jobs]
-        tail_s = self.problem.prediction.runtime_s.quantile(0.95) - self.pairs.runtime_s
+        tail_s = self.problem.prediction.runtime_s.quantile(0.95) - self.runtime_s
         ordered: list[Choice] = []
         for r in sorted({r for _, r in choices}):
             queue = [j for j, where in choices if where == r]  # shortest first
-            end_s = float(free_in_s[r]) + sum(float(self.pairs.runtime_s[j, r]) for j in queue) / int(self.slots[r])
+            end_s = float(free_in_s[r]) + sum(float(self.runtime_s[j, r]) for j in queue) / int(self.slots[r])
             backwards: list[Choice] = []
             while queue:
                 fits = [i for i, j in enumerate(queue) if end_s + tail_s[j, r] <= left_s[j]]
                 last = queue.pop(fits[-1] if fits else max(range(len(queue)), key=lambda i: left_s[queue[i]]))
-                end_s -= float(self.pairs.runtime_s[last, r]) / int(self.slots[r])
+                end_s -= float(self.runtime_s[last, r]) / int(self.slots[r])
                 backwards.append((last, r))
             ordered += backwards[::-1]
         return ordered
 
     def plan(self, choices: list[Choice], *, bound: float | None) -> Plan:
         """Return the plan with its score: J and its parts as means over the placed jobs."""
-        problem, pairs = self.problem, self.pairs
-        starts, ends = completions(problem, choices, pairs.runtime_s)
+        problem = self.problem
+        starts, ends = completions(problem, choices, self.runtime_s)
         j, r = (np.array(axis, dtype=np.int64) for axis in zip(*choices, strict=True)) if choices else _NOTHING
         count = max(1, len(choices))
-        parts = {name: float(part[j, r].sum()) / count for name, part in self.parts.items()}
+        kind = self.place[j]
+        parts = {name: float(part[kind, r].sum()) / count for name, part in self.parts.items()}
         parts["latency"] = float((self.latency[j, 0] * np.array(ends)).sum()) / count
         parts["late"] = WEIGHING.late * self._late(choices, starts) / count
         objective = sum(parts.values())
         score = {"objective": objective, **parts}
-        score |= figures(ends, pairs.cost_usd[j, r].tolist())
+        score |= figures(ends, self.cost_usd[kind, r].tolist())
         gap = None if bound is None or bound <= 0 else max(0.0, objective / bound - 1.0)
         return plan_of(problem, choices, self.unplaced, score=score, bound=bound, gap=gap)
 

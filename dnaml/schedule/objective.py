@@ -24,6 +24,7 @@ from dnaml.core.work import Objective
 from dnaml.schedule.feasible import Feasibility, feasibility, time_left_s
 
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 Broadcast = float | FloatArray
 """a number for all jobs, or one a job as [J, 1]"""
@@ -149,13 +150,13 @@ def terms(problem: Problem) -> Terms:
 def expected(problem: Problem) -> Expected:
     """Return the expectations that all terms are made of."""
     prediction = problem.prediction
-    moments = prediction.runtime_s.values @ _moments(prediction.runtime_s.levels.tobytes())  # [J, R, 2]
+    moments = prediction.runtime_s.weighed(_moments(prediction.runtime_s.levels.tobytes()))  # [J, R, 2]
     runtime_s = moments[..., 0]
     power_w = np.array([np.nan if r.power_w is None else r.power_w for r in problem.resources])
     return Expected(
         runtime_s=runtime_s,
         tail_s=moments[..., 1],
-        cost_usd=prediction.cost_usd.values @ _moments(prediction.cost_usd.levels.tobytes())[:, 0],
+        cost_usd=prediction.cost_usd.weighed(_moments(prediction.cost_usd.levels.tobytes())[:, 0]),
         risk=runtime_s * (prediction.hazard_per_h / 3600.0),
         energy_j=runtime_s * power_w,
     )
@@ -192,9 +193,13 @@ def best_of_each(pairs: Expected, allowed: BoolArray, wait_s: FloatArray) -> Ref
     return References(jct_s=jct_s, cost_usd=cost_usd, risk=np.maximum(risk, WEIGHING.risk_floor), energy_j=energy_j)
 
 
-def batch_references(pairs: Expected, allowed: BoolArray, *, jct_s: float) -> References:
-    """Return the utopia point of a batch, given its least mean completion time."""
-    _, cost_usd, risk, energy_j = (_mean_or_one(least[:, 0]) for least in _least(pairs, allowed, np.zeros((1, 1))))
+def batch_references(pairs: Expected, allowed: BoolArray, *, jct_s: float, place: IntArray | None = None) -> References:
+    """Return the utopia point of a batch, given its least mean completion time.
+
+    With a `place` [J] the rows are kinds of jobs, each of which counts as often as it is named there.
+    """
+    each = _least(pairs, allowed, np.zeros((1, 1)))[..., 0]  # [4, J]
+    _, cost_usd, risk, energy_j = (_mean_or_one(least) for least in (each if place is None else each[:, place]))
     return References(
         jct_s=jct_s if jct_s > 0 else 1.0,
         cost_usd=cost_usd,

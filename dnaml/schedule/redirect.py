@@ -14,10 +14,19 @@ from dnaml.schedule.objective import Terms
 
 
 class Redirect:
-    """Knows what each job of a plan is worth where it is planned; gangs, parts and copies stay there."""
+    """Knows what each job of a plan is worth where it is planned; gangs, parts and copies stay there.
 
-    def __init__(self, problem: Problem, weighed: Terms, queues: Mapping[str, Sequence[Placement]]) -> None:
-        rows = {job.id: row for row, job in enumerate(problem.jobs) if job.resilience.replicas == 1}
+    `weighed` has a row for each kind of job, `row_of` says which is a job's.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        weighed: Terms,
+        queues: Mapping[str, Sequence[Placement]],
+        row_of: Mapping[str, int],
+    ) -> None:
+        rows = {job.id: row_of[job.id] for job in problem.jobs if job.resilience.replicas == 1}
         self._at_s, self._weighed = problem.at_s, weighed
         self._placed: list[Placement] = []
         found, starts_s = list[tuple[int, int]](), list[float]()

@@ -88,3 +88,16 @@ def test_rows_repeat_the_answers_for_computations_and_keep_the_resources():
     np.testing.assert_array_equal(jobs.feasible, [[True, True], [True, False], [True, True]])
     np.testing.assert_array_equal(jobs.hazard_per_h, [0.1, 0.2])
     assert jobs.path == "stated"
+
+
+def test_repeated_quantiles_say_what_the_whole_ones_say():
+    few = Quantiles(levels=np.array([0.1, 0.5, 0.9]), values=np.sort(np.random.default_rng(0).random((3, 4, 3))))
+    index = np.array([2, 0, 0, 1, 2])
+    repeated, whole = few.rows(index), Quantiles(levels=few.levels, values=few.values[index])
+    np.testing.assert_array_equal(repeated.values, whole.values)
+    assert repeated.values is repeated.values
+    for level in (0.05, 0.3, 0.5):
+        np.testing.assert_array_equal(repeated.quantile(level), whole.quantile(level))
+    np.testing.assert_allclose(repeated.mean(), whole.mean())
+    np.testing.assert_array_equal(repeated.known(), whole.known())
+    np.testing.assert_array_equal(repeated.rows(np.array([4, 1])).values, whole.values[[4, 1]])

@@ -37,7 +37,8 @@ def planned_on_busy(*jobs):
 
 def redirect_of(*jobs, queues=None):
     problem = problem_of(*jobs)
-    return Redirect(problem, terms(problem), planned_on_busy(*jobs) if queues is None else queues)
+    row_of = {each.id: row for row, each in enumerate(jobs)}
+    return Redirect(problem, terms(problem), planned_on_busy(*jobs) if queues is None else queues, row_of)
 
 
 def test_the_job_that_would_wait_longest_gains_most():
