@@ -64,7 +64,7 @@ class Crew:
         if len(living) >= resource.slots:
             now_s = time.monotonic()
             self.lines_due_s = min(self.lines_due_s, now_s + self._settings.give_back_after_s)
-            return min(living, key=lambda worker: worker.free_in_s(now_s))
+            return living[0] if len(living) == 1 else min(living, key=lambda worker: worker.free_in_s(now_s))
         worker = self._in_service(resource)
         workers.append(worker)
         return worker
