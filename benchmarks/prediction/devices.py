@@ -41,22 +41,25 @@ def edge_tasks(data: Path, counts: Sequence[int] = (1, 3, 10), draws: Sequence[i
                 )
 
 
-def half_known_tasks(data: Path) -> Iterator[Task]:
-    """Yield the tasks with half of all cells known, at random: every twelfth platform, its known cells as probes."""
+def half_known_tasks(data: Path, *, together: bool = False) -> Iterator[Task]:
+    """Yield the tasks with half of all cells known, at random: every twelfth platform, its known cells as probes.
+
+    `together` keeps all these platforms out of the history of each: harder, but one fit answers for all.
+    """
     runs, _ = edge_runs(data)
     known = generator("pitot", 50).random(len(runs)) < 0.5
-    history = runs[known]
-    for platform in sorted(runs[RESOURCE].unique())[::12]:
+    history, asked = runs[known], sorted(runs[RESOURCE].unique())[::12]
+    for platform in asked:
         own = (runs[RESOURCE] == platform).to_numpy()
         yield Task(
             protocol="edge_pitot/random 50 % of cells",
             probe_count=100,
             target=platform,
             draw=0,
-            train=history[history[RESOURCE] != platform],
+            train=history[~history[RESOURCE].isin(asked if together else [platform])],
             probes=runs[own & known].reset_index(drop=True),
             query=runs[own & ~known].reset_index(drop=True),
-            key=f"p50{platform}",
+            key="p50" if together else f"p50{platform}",
         )
 
 

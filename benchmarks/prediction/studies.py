@@ -60,7 +60,7 @@ STUDIES: tuple[Study, ...] = (
     Study(id="P1", tasks=partial(networks.cell_tasks, counts=(10,))),
     Study(id="P2", tasks=partial(networks.chain_tasks, counts=(20,))),
     Study(id="P3", tasks=partial(devices.edge_tasks, draws=range(5)), chooses=True),
-    Study(id="P4", tasks=devices.half_known_tasks),
+    Study(id="P4", tasks=partial(devices.half_known_tasks, together=True)),
     Study(id="P5", tasks=clouds.cloud_tasks, few=(1, 3)),
     Study(id="P6", tasks=clouds.application_tasks, few=(1, 3)),
     Study(

@@ -85,6 +85,17 @@ def test_a_target_of_each_protocol_is_new_to_its_history():
 
 
 @needs_data
+def test_one_history_for_all_half_known_platforms_holds_none_of_them_and_asks_the_same():
+    together = next(devices.half_known_tasks(DATA, together=True))
+    alone = next(devices.half_known_tasks(DATA))
+    assert pairs_of(together.query) == pairs_of(alone.query)
+    assert pairs_of(together.probes) == pairs_of(alone.probes)
+    gone = set(alone.train[RESOURCE]) - set(together.train[RESOURCE])
+    assert len(gone) == 15
+    assert pairs_of(together.train) == {pair for pair in pairs_of(alone.train) if pair[0] not in gone}
+
+
+@needs_data
 def test_telemetry_is_in_the_runs_that_happened_and_never_in_what_is_asked():
     task = next(clouds.one_run_tasks(DATA, telemetry=True))
     assert sum(name.startswith("t_") for name in task.probes) == 52
