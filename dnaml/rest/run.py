@@ -7,6 +7,7 @@ from dnaml.core.errors import MissingExtra
 from dnaml.rest.app import create_app
 from dnaml.rest.logs import install_logs
 from dnaml.rest.server import listen, serve
+from dnaml.rest.service import Service
 from dnaml.rest.settings import ServiceSettings
 
 
@@ -23,17 +24,22 @@ def run_service(
     host, port = listening.getsockname()[:2]
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
+    service = None if settings.standby else Service(settings)  # what is wrong with the settings is told as any error
     try:
-        app, page = create_app(settings, page=True), f"its page is {url}/ui/"
+        app, page = create_app(settings, service, page=True), f"its page is {url}/ui/"
     except MissingExtra as error:
-        app, page = create_app(settings), f"there is no page: {error}"
+        app, page = create_app(settings, service), f"there is no page: {error}"
 
     def ready() -> None:
         say(f"dnaml serves {settings.state} at {url}; {page}; Ctrl-C ends it, jobs go on with the next start")
         if told is not None:
             told(json.dumps({"url": url, "state": str(settings.state)}))
 
-    serve(app, settings, listening, tls=tls, ready=ready)
+    try:
+        serve(app, settings, listening, tls=tls, ready=ready)
+    finally:
+        if service is not None:
+            service.close()
     if app.state.failure is not None:
         raise app.state.failure
     say("ended; what had not finished goes on with the next start")
