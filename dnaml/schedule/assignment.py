@@ -23,7 +23,7 @@ ENTRIES_PER_STEP = 64
 """one solver step pays for so many entries J * J * R of an exact matching: 10,000 steps for 256 jobs x 9 resources"""
 BLOCK = 64
 """jobs that are matched anew together when the whole is too large"""
-_WORTH_A_PASS = 1e-3  # of the total cost that the last pass over all jobs has to save for another one
+_WORTH_A_PASS = 1e-4  # of the total cost that the last pass over all jobs has to save for another one
 _LEEWAY = (
     0.25  # times the largest gain of one job alone: what another may lose in a block, so that places are worth a look
 )
