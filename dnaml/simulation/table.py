@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dnaml.datasets.traces.trace import TraceJob
-from dnaml.schedule.rounds.round import NONE
+from dnaml.schedule.rounds.round import LEAST_S, NONE
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ class JobTable:
         self.weight[row] = job.weight
         self.restart_s[row] = restart_s
         self.undone[row] = 1.0
-        self.runtime_s[row] = job.runtime_s
+        self.runtime_s[row] = np.maximum(job.runtime_s, LEAST_S)
         self.units[row] = job.units
         if self.starts[row]:  # the row had another job
             self.starts[row] = 0

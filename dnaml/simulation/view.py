@@ -35,8 +35,7 @@ def look(table: JobTable, rows: IntArray, now_s: float, frame: Frame) -> Round:
     told = table.told[rows]
     whole_s = table.runtime_s[rows] * told
     left_s = undone[:, None] * whole_s
-    with np.errstate(divide="ignore"):
-        speed = np.where(whole_s > 0, 1.0 / whole_s, 0.0)
+    speed = 1.0 / whole_s
     if table.phased:
         _show_phases(table, rows, undone, left_s, speed)
     served_s = table.served_s[rows]

@@ -12,7 +12,7 @@ import numpy as np
 from dnaml.core.attempt import Placement
 from dnaml.core.plan import Plan, Problem
 from dnaml.schedule.feasible import feasibility, time_left_s
-from dnaml.schedule.rounds.round import NONE, Allocation, FloatArray, IntArray, Round, RoundPolicy
+from dnaml.schedule.rounds.round import LEAST_S, NONE, Allocation, FloatArray, IntArray, Round, RoundPolicy
 from dnaml.schedule.rounds.window import only
 
 _ROUND_S = 60.0
@@ -33,7 +33,10 @@ class AsPolicy:
     def plan(self, problem: Problem) -> Plan:
         """Return placements in start order; further copies of a job go to its next fastest resources."""
         now, feasible = round_of(problem), feasibility(problem)
-        starts, first = played(self.rounds, now, problem.free_in_s)
+        starts: list[Start] = []
+        first = Allocation(choice=now.held)
+        if problem.resources:
+            starts, first = played(self.rounds, now, problem.free_in_s)
         placements = []
         for j, r in starts:
             job = problem.jobs[j]
@@ -96,9 +99,7 @@ def round_of(problem: Problem) -> Round:
     """Return the round that a problem describes, as if nothing ran."""
     resources, jobs = problem.resources, problem.jobs
     allowed = feasibility(problem).matrix
-    left_s = np.where(allowed, problem.prediction.runtime_s.mean(), np.inf)
-    with np.errstate(divide="ignore"):
-        speed = np.where(left_s > 0, 1.0 / left_s, 0.0)
+    left_s = np.where(allowed, np.maximum(problem.prediction.runtime_s.mean(), LEAST_S), np.inf)
     gang = np.array([[job.units[0]] for job in jobs], dtype=np.int64).reshape(len(jobs), 1)
     deadline_s = [problem.at_s + time_left_s(problem, job) for job in jobs]
     return Round(
@@ -107,7 +108,7 @@ def round_of(problem: Problem) -> Round:
         numbers=np.arange(len(jobs)),
         left_s=left_s,
         whole_s=left_s,
-        speed=speed,
+        speed=1.0 / left_s,
         units=np.repeat(gang, len(resources), axis=1),
         pool=np.arange(len(resources)),
         capacity=np.array([resource.slots for resource in resources], dtype=np.int64),

@@ -6,10 +6,10 @@ import numpy as np
 
 from dnaml.schedule.rounds.knobs import Knobs
 from dnaml.schedule.rounds.priced import Ranking
-from dnaml.schedule.rounds.round import NONE, FloatArray, Round
+from dnaml.schedule.rounds.round import NONE, BoolArray, FloatArray, Round
 
 _REFRESH = 10
-_STEPS = 200  # decisions without an event in the longest job, at most: a long future is looked at more coarsely
+_STEPS = 200  # decisions without an event in a future, about: a long one is looked at more coarsely
 _DEFAULT_ROUND_S = 60.0
 
 
@@ -39,8 +39,7 @@ def rollout(now: Round, knobs: Knobs, factor: FloatArray | None = None, *, margi
     usd_per_s = now.usd_per_s
     round_s = now.round_s or _DEFAULT_ROUND_S
     at_s, cost_usd = now.at_s, 0.0
-    longest_s = float(ranking.best_s[able].max(initial=0.0))
-    refresh = max(_REFRESH, int(np.ceil(longest_s / round_s / _STEPS)))
+    refresh = max(_REFRESH, int(np.ceil(_span_s(now, ranking, able) / round_s / _STEPS)))
     active = np.flatnonzero(able)
     while len(active):
         choice = np.array(ranking.place(active, undone[active], at_s), dtype=np.int64)
@@ -61,6 +60,12 @@ def rollout(now: Round, knobs: Knobs, factor: FloatArray | None = None, *, margi
         if ended.any():
             active = active[~np.isin(active, rows[ended])]
     return _future(now, ends_s, cost_usd, margin_s)
+
+
+def _span_s(now: Round, ranking: Ranking, able: BoolArray) -> float:
+    """Return about how long it all takes: the longest job, or all their work on all units if that is more."""
+    work_s = (ranking.left_s * now.units)[able].min(axis=1, initial=np.inf).sum() / max(1, int(now.capacity.sum()))
+    return float(max(ranking.best_s[able].max(initial=0.0), work_s))
 
 
 def _future(now: Round, ends_s: FloatArray, cost_usd: float, margin_s: float) -> Future:

@@ -20,6 +20,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 NONE = -1
 """the configuration of a job that waits"""
+LEAST_S = 1e-9
+"""no runtime is shorter: what takes no time at all has no speed"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.rounds.adapter import as_policy
 from dnaml.schedule.rounds.adaptive import Adaptive
 from dnaml.schedule.rounds.reference import REFERENCES
+from dnaml.schedule.rounds.registry import DEFAULT, ORACLE, POLICIES
 from dnaml.schedule.rounds.round import Allocation
 from tests.contracts.problems import problem, problems
 
@@ -61,3 +62,13 @@ def test_a_job_that_the_rounds_never_start_waits_for_its_fastest_resource():
     assert policy.name == "never"
     assert [one.resource_id for one in plan.placements] == ["r1"]
     assert (plan.bound, plan.gap, plan.score) == (1.0, 1.0, {"objective": 2.0})
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_without_resources_without_time_and_with_all_the_time_there_is_a_plan(name):
+    policy = as_policy(Adaptive(name=name, rollouts=4, polish=2) if name in (DEFAULT, ORACLE) else POLICIES[name])
+    nowhere = policy.plan(problem(np.empty((3, 0))))
+    assert nowhere.unplaced == {f"j{i}": "there is no resource" for i in range(3)}
+    for runtime_s in (0.0, 1e9):
+        plan = policy.plan(problem(np.full((17, 2), runtime_s), [1.0, 1.0]))
+        assert {one.job_id for one in plan.placements} == {f"j{i}" for i in range(17)}
