@@ -17,6 +17,7 @@ from dnaml.execution.settings import LocalSettings
 
 _SLACK_S = 1.0
 _NEVER_S = float("inf")
+_LEAST_REST_S, _MOST_REST_S = 0.001, 0.02  # nobody notices a result that comes a fiftieth of a second later
 _WORTH_A_SPARE_S = 0.05  # half of what starting a worker takes
 
 
@@ -133,6 +134,15 @@ class Crew:
         if worker.stalled != before:
             room = selectors.EVENT_WRITE if worker.stalled else 0
             self._selector.modify(worker.data, selectors.EVENT_READ | room, (worker, "data"))
+
+    def rest_s(self) -> float:
+        """Return how long results may wait to be read together: half of what it takes some worker to run out of work.
+
+        Waking for one costs more than reading several. It is 0 where a worker would have nothing to go on with.
+        """
+        in_line_s = [worker.in_line_s for workers in self._of.values() for worker in workers if worker.attempts]
+        rest_s = min(_MOST_REST_S, min(in_line_s, default=0.0) / 2)
+        return rest_s if rest_s >= _LEAST_REST_S else 0.0
 
     def look_at_lines(self) -> None:
         """Ask workers for what stands in line behind an attempt that takes long; others may be free for it."""

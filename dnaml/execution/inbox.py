@@ -5,6 +5,7 @@ The loop waits for its inbox and its own files together, with one selector.
 
 import contextlib
 import os
+import select
 import selectors
 import threading
 import time
@@ -29,6 +30,8 @@ class Inbox:
         for end in (self._read, self._write):
             os.set_blocking(end, False)
         selector.register(self._read, selectors.EVENT_READ, None)
+        self._posted = select.poll()
+        self._posted.register(self._read, select.POLLIN)
 
     def post(self, *events: Event) -> None:
         """Add events, all at one moment."""
@@ -53,6 +56,13 @@ class Inbox:
             os.read(self._read, 4096)
             ready = [each for each in ready if each[0].fd != self._read]
         return ready
+
+    def rest(self, for_s: float) -> None:
+        """Wait so long, or until something is posted: what else is ready stays so until the next `wait`."""
+        self._asleep = not self._events
+        if self._asleep and not self._events:
+            self._posted.poll(for_s * 1000)
+        self._asleep = False
 
     def take(self) -> Iterator[Event]:
         """Yield what was posted before the call."""

@@ -109,6 +109,8 @@ class LocalBackend:
         unsettled = False
         try:
             while not self._closing.is_set():
+                if not unsettled and (rest_s := self._crew.rest_s()):
+                    self._inbox.rest(rest_s)
                 for event in self._moment(0.0 if unsettled else min(self._check_at_s, self._crew.lines_due_s)):
                     unsettled = True
                     yield event
@@ -299,6 +301,7 @@ class LocalBackend:
             yield sealed_by_message(self._now_s(), message)
         elif isinstance(message, messages.Ended):
             given = worker.finished(message.attempt_id)
+            worker.last_s = message.metered.wall_s
             self._busy.pop(message.attempt_id, None)
             if "killed_children" in message.metered.extra and not worker.attempts:
                 worker.kill()  # what it killed may have served later attempts too: the next one gets a fresh worker

@@ -75,6 +75,7 @@ class WorkerProcess:
         self.heard_at_s = self.started_s = time.monotonic()
         self.suspected: Vitals | None = None
         self.oom_kills = 0
+        self.last_s = 0.0
         self.most_rss_bytes = 0
         self._name, self._logs = name, logs
         self._unsent: list[bytes] = []
@@ -215,6 +216,11 @@ class WorkerProcess:
             elapsed_s = 0.0 if given.began_s is None else now_s - given.began_s
             left_s += _EACH_S + (elapsed_s if elapsed_s > given.expected_s else given.expected_s - elapsed_s)
         return left_s
+
+    @property
+    def in_line_s(self) -> float:
+        """Return how long what stands behind the running attempt takes, each as long as the last that ended."""
+        return (len(self.attempts) - 1) * self.last_s
 
     def give_back(self, after_s: float, now_s: float) -> bool:
         """Ask for what stands behind an attempt that has run for so long; say whether anything stands in line."""

@@ -10,13 +10,13 @@ from dnaml.core.resource import Resource, ResourceState, Site
 
 _MOST_AHEAD = 31
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
-_ONE_AHEAD_S = 0.03  # below, one attempt waits at its worker for the one before it
+_FEW_AHEAD, _FEW_AHEAD_S = 3, 0.03  # so many wait at their worker if they take no longer: results may be read together
 _OVERDUE_FACTOR, _OVERDUE_S = 2.0, 0.5
 
 
 def _ahead(predicted_s: float) -> int:
     """Return how many attempts of this length a worker is given beyond the one it runs."""
-    least = 1 if predicted_s < _ONE_AHEAD_S else 0
+    least = min(_FEW_AHEAD, int(_FEW_AHEAD_S / max(predicted_s, 1e-6)))
     return max(least, min(_MOST_AHEAD, int(_AHEAD_S / max(predicted_s, 1e-6))))
 
 

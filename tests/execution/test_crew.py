@@ -1,13 +1,19 @@
 """Which worker takes what: nothing waits long behind work that does not end, and no worker is waited for."""
 
+import selectors
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState
 from dnaml.core.events import Command, StartAttempt
+from dnaml.core.resource import Resource
 from dnaml.execution import messages, pickling
+from dnaml.execution.crew import Crew
+from dnaml.execution.process import Given
 from tests import work
 from tests.contracts.live_rig import LiveRig
 from tests.contracts.rigs import Scenario, settled
@@ -88,3 +94,26 @@ def test_the_loop_goes_on_while_a_worker_takes_nothing(tmp_path: Path) -> None:
     log = scene.play("r0")
     assert end_of(log, "large.1").outcome is AttemptState.DONE
     assert results(rig)[-1] == 1 << 22
+
+
+def test_results_wait_for_each_other_only_where_every_worker_has_more_to_do(tmp_path: Path) -> None:
+    selector = selectors.DefaultSelector()
+    crew = Crew(selector, tmp_path, tmp_path, BRISK)
+    one, other = (crew.worker(Resource(id=name)) for name in ("one", "other"))
+    try:
+        assert crew.rest_s() == 0.0
+        for number in range(3):
+            one.attempts[f"a{number}"] = Given(f"a{number}", 1, b"")
+        assert crew.rest_s() == 0.0  # nothing ended yet: who knows how long they take
+        one.last_s = 0.01
+        assert crew.rest_s() == pytest.approx(0.01)
+        one.last_s = 10.0
+        assert crew.rest_s() == pytest.approx(0.02)
+        one.last_s = 0.0001
+        assert crew.rest_s() == 0.0
+        one.last_s, other.last_s = 0.01, 0.01
+        other.attempts["b"] = Given("b", 1, b"")
+        assert crew.rest_s() == 0.0
+    finally:
+        crew.shut_down()
+        selector.close()

@@ -72,3 +72,21 @@ def test_a_closed_inbox_writes_into_nothing_that_has_its_number_now() -> None:
         pass
     for end in (read, write):
         os.close(end)
+
+
+def test_a_rest_ends_with_what_is_posted_and_leaves_other_files_for_later() -> None:
+    with selectors.DefaultSelector() as selector:
+        inbox = Inbox(selector)
+        read, write = os.pipe()
+        os.write(write, b"!")
+        selector.register(read, selectors.EVENT_READ, "other")
+        threading.Timer(0.05, inbox.post, [Tick(at_s=1.0)]).start()
+        inbox.rest(60.0)
+        assert [key.data for key, _ in inbox.wait(time.monotonic())] == ["other"]
+        assert list(inbox.take()) == [Tick(at_s=1.0)]
+        inbox.post(Tick(at_s=2.0))
+        inbox.rest(60.0)
+        assert list(inbox.take()) == [Tick(at_s=2.0)]
+        inbox.close()
+        os.close(read)
+        os.close(write)
