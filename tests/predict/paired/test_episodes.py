@@ -11,7 +11,15 @@ from dnaml.predict.paired.episodes import Case, fit_net, fit_nets
 from dnaml.predict.paired.grid import Grid
 from dnaml.predict.paired.net import Net
 from dnaml.predict.paired.sources import Sources
-from dnaml.predict.paired.stacked import NetSettings, Stack, encode_items, first_parameters, predicted
+from dnaml.predict.paired.stacked import (
+    WIDE_RANK,
+    NetSettings,
+    Stack,
+    _inverter,
+    encode_items,
+    first_parameters,
+    predicted,
+)
 from tests.predict.paired.net_world import MACHINES, task, taught, truth, world
 
 QUICK = NetSettings(steps=40, width=16, wide=4, nets=1)
@@ -128,6 +136,20 @@ def test_the_first_parameters_do_not_depend_on_the_device_asked_for() -> None:
     first, again = (first_parameters(batch, 3, torch.device("cpu")) for _ in range(2))
     for name, value in first.items():
         assert torch.equal(value, again[name])
+
+
+def test_wide_matrices_are_inverted_by_their_factors_with_the_slope_of_an_inverse() -> None:
+    draw = torch.Generator().manual_seed(0)
+    root = torch.randn(2, 3, WIDE_RANK, WIDE_RANK, generator=draw, dtype=torch.float64)
+    aim = torch.randn(2, 3, WIDE_RANK, WIDE_RANK, generator=draw, dtype=torch.float64)
+    found = []
+    for invert in (_inverter(), torch.linalg.inv):
+        matrix = (root @ root.transpose(-1, -2) + torch.eye(WIDE_RANK)).requires_grad_()
+        inverse = invert(matrix)
+        (slope,) = torch.autograd.grad((inverse * aim).sum(), matrix)
+        found.append((inverse.detach(), slope))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
