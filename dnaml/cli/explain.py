@@ -37,7 +37,7 @@ def show(screen: Screen, decision: Mapping[str, Any], dates: "Mapping[str, str |
 
 def decision_table(decision: Mapping[str, Any]) -> "Table":  # JSON values
     """Return the candidates for people, best first; the chosen one carries an arrow."""
-    columns = ("", "resource", ">p10", ">p50", ">p90", ">wait", ">cost", ">risk", ">score", "why")
+    columns = ("", "resource", ">p10", ">p50", ">p90", "?>wait", ">cost", ">risk", "??>score", "why")
     rows = [
         (
             "→" if row["chosen"] else "",

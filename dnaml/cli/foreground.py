@@ -143,7 +143,7 @@ def _sum_up(screen: Screen, job_id: str, future: "Future[Any] | None", error: Ba
 
 def sum_up(screen: Screen, row: JobRow, result: Any, error: str | None) -> int:  # whatever the function returned
     """Answer with a job that has ended; return the exit code."""
-    failed = f"{row.state} on {row.resource_id or 'no resource'}: {error}"
+    failed = f"{row.state} on {row.resource_id or 'no resource'}: {error}; dnaml logs {row.id} shows what it wrote"
     value = {"job": row, "result": _plain(result), "error": error}
     screen.answer(value, job_table([row]), failed if error is not None else _end_line(row, result))
     return 0 if error is None else 1

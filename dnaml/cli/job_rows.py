@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def job_table(rows: Sequence[JobRow]) -> "Table":
     """Return the table of jobs for people."""
-    columns = ("id", "name", "state", "resource", "submitted", ">runtime", ">cost", ">attempts", "error")
+    columns = ("id", "name", "state", "?resource", "???submitted", "?>runtime", "??>cost", "???>attempts", "error")
     shown = [
         (
             row.id,
@@ -39,7 +39,8 @@ def job_table(rows: Sequence[JobRow]) -> "Table":
 
 def attempt_table(rows: Sequence[AttemptRow]) -> "Table":
     """Return the table of one job's attempts for people."""
-    columns = ("attempt", "resource", "state", "started", ">runtime", ">wall", ">memory", ">cost", ">saved", "error")
+    timed = ("???started", "?>runtime", "???>wall")
+    columns = ("attempt", "resource", "state", *timed, "??>memory", "??>cost", "???>saved", "error")
     shown = [
         (
             row.id,

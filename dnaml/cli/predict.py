@@ -49,7 +49,7 @@ def show(screen: Screen, computation_id: str, path: str, rows: list[dict[str, An
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:  # a rich table, imported late
-    columns = ("resource", "site", ">p10", ">median", ">p90", ">cost", ">cost p90", "")
+    columns = ("resource", "??site", ">p10", ">median", ">p90", ">cost", "?>cost p90", "")
     shown = [
         (
             row["resource_id"],

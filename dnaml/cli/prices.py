@@ -62,7 +62,7 @@ def find(
 
 def show_prices(screen: Screen, rows: list[dict[str, Any]], total: str) -> int:  # JSON values
     """Answer with prices, cheapest first; return the exit code."""
-    columns = ("id", ">per hour", ">cores", ">memory", "accelerator", "price date", "source")
+    columns = ("id", ">per hour", ">cores", ">memory", "?accelerator", "?price date", "??source")
     shown = [
         (
             row["id"],

@@ -30,7 +30,7 @@ def queue(screen: Screen) -> None:
 
 def show(screen: Screen, value: Mapping[str, Any], stands: str) -> None:  # JSON values
     """Answer with unfinished jobs; `stands` says who works on them."""
-    columns = ("id", "name", "state", "resource", ">starts in", ">ends in", ">p10", ">p90", "why")
+    columns = ("id", "name", "state", "?resource", ">starts in", "?>ends in", "??>p10", "??>p90", "why")
     shown = [
         (
             row["id"],

@@ -66,7 +66,18 @@ def rm(screen: Screen, ids: Annotated[list[str], typer.Argument(metavar="ID...",
 
 def resource_table(resources: "Sequence[Resource]") -> "Table":
     """Return the table of a pool, prices with their dates."""
-    columns = ("id", "kind", "site", "unit", ">slots", ">memory", ">per hour", "price date", ">fp64", ">memory speed")
+    columns = (
+        "id",
+        "kind",
+        "???site",
+        "?unit",
+        ">slots",
+        "?>memory",
+        ">per hour",
+        "??price date",
+        "??>fp64",
+        "???>memory speed",
+    )
     rows = [
         (
             one.id,

@@ -89,17 +89,10 @@ class Screen:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
-    """Return a table; a column whose name begins with '>' stands to the right."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    """Return a table; '>' before a column's name puts it to the right, '?' lets a narrow terminal leave it out."""
+    from dnaml.cli.fitted import Fitted
 
-    built = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        built.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
-    for row in rows:
-        built.add_row(*(Text(str(cell)) for cell in row))
-    return built
+    return Fitted(title, columns, [[str(cell) for cell in row] for row in rows])
 
 
 def to_json(value: Any) -> str:  # see Screen.answer

@@ -72,7 +72,7 @@ def ls(screen: Screen, token_file: TokenFile = None) -> None:
         )
         for one in found
     ]
-    columns = ("id", "name", "tenant", "scope", "created", "ends")
+    columns = ("id", "name", "tenant", "scope", "?created", "ends")
     screen.answer(rows, table("", columns, shown) if shown else "no tokens; dnaml token create makes one")
 
 
