@@ -29,7 +29,8 @@ class Scaling:
     counted in bins of `bin_s` and decisions are made every `every_s`. `most_usd` caps all that is ever spent from
     this state folder, `most_usd_per_h` what is paid at a time. `short_usd_per_h` is what an hour without a machine
     that was needed costs. With `dry_run` nothing is bought, only said. Machines go back when the engine ends, unless
-    it `keeps_machines` for the next one. A kernel of which no run ended yet is taken to work for `guess_s`.
+    it `keeps_machines` for the next one. A kernel of which no run ended yet is taken to work for `guess_s`. A machine
+    is planned to be busy for `use_share` of its time at most: at 1, work that comes unevenly waits for its turn.
     """
 
     machines: tuple[Resource, ...]
@@ -46,6 +47,7 @@ class Scaling:
     wait_target_s: float = 60.0
     budget_share: float = 0.98
     guess_s: float = 1.0
+    use_share: float = 1.0
     probes: bool = True
     trained: bool = True
     dry_run: bool = False
@@ -63,6 +65,8 @@ class Scaling:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"scaling: {name} must be positive and finite, got {value}")
+        if not 0 < self.use_share <= 1:
+            raise InputError(f"scaling: use_share must be in (0, 1], got {self.use_share}")
         for name in ("most_usd", "most_usd_per_h", "quantum_s", "wait_target_s"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"scaling: {name} must not be negative, got {getattr(self, name)}")
@@ -77,7 +81,7 @@ class Scaling:
             Template(
                 name=one.id,
                 price_usd_per_h=one.price_usd_per_h or 0.0,
-                rate=float(one.slots),
+                rate=one.slots * self.use_share,
                 lead_s=USUAL_LEAD_S if one.startup_s is None else one.startup_s,
                 quantum_s=self.quantum_s,
             )

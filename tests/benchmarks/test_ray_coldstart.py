@@ -33,7 +33,7 @@ def test_a_node_is_ordered_for_each_call_that_waits_beyond_those_that_come():
     assert rule().decide(0.0, waiting(1, coming=1)) == ()
 
 
-def test_a_node_goes_back_once_it_was_idle_for_three_bins():
+def test_a_node_goes_back_once_it_was_not_needed_for_three_bins():
     reactive, idle = rule(), Machine(id="n0", up_at_s=0.0)
     assert reactive.decide(0.0, waiting(0, idle)) == ()
     assert reactive.decide(3 * PACE.bin_s, waiting(0, idle)) == ()
