@@ -43,6 +43,11 @@ def test_a_plan_is_read_with_its_machines(tmp_path: Path):
     assert plan_of(None) is None
 
 
+def test_machines_are_planned_for_a_share_of_their_time():
+    plan = Scaling(machines=(Resource(id="small", slots=4),), use_share=0.75)
+    assert plan.templates[0].rate == 3.0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -51,6 +56,7 @@ def test_a_plan_is_read_with_its_machines(tmp_path: Path):
         ("machines = 3\n", "machines must be tables"),
         ("[machines.a]\ncolour = 1\n", "unknown key 'colour'"),
         ("bin_s = 0\n[machines.a]\n", "bin_s must be positive and finite, got 0.0"),
+        ("use_share = 1.5\n[machines.a]\n", "use_share must be in (0, 1], got 1.5"),
         ("every_s = nan\n[machines.a]\n", "every_s must be positive"),
         ("most_usd = -1\n[machines.a]\n", "most_usd must not be negative, got -1.0"),
         ('most_usd = "much"\n[machines.a]\n', "most_usd must be a number, got 'much'"),
