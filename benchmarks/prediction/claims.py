@@ -14,7 +14,7 @@ from benchmarks.prediction.search import REPORTED, Regrets
 from benchmarks.prediction.studies import DNAML, Result
 from benchmarks.report import Op, Row
 
-# The quoted means of these claims are over so many of the targets, the first ones: their runs ended early.
+# The quoted means of these claims are over so many of the targets, the first ones.
 _QUOTED_TARGETS = {"P5.k3": 15, "P5.k10": 14, "P6.k3": 27, "P6.k10": 26}
 _WORDS = {"mape": "mean error", "mdape": "median error", "spearman": "Spearman", "pooled": "median error"}
 
@@ -241,7 +241,7 @@ def quoted_row(claim: Claim, result: Result) -> Row | None:
     asked = dict.fromkeys(score.target for score in result.scores if score.probe_count == claim.probe_count)
     kept = set(list(asked)[: claim.quoted_targets])
     row = row_of(claim, replace(result, scores=[score for score in result.scores if score.target in kept]))
-    named = f"the {claim.quoted_targets} of {len(asked)} targets that the quoted figure and the floor come from"
+    named = f"the {claim.quoted_targets} of {len(asked)} targets that the quoted figure is about"
     return replace(row, id=f"{claim.id}.quoted", metric=f"{row.metric}, {named}")
 
 
