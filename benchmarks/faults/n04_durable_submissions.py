@@ -1,5 +1,6 @@
 """N4: submissions that survive power loss: in batches, and one by one from sixteen threads that share flushes."""
 
+import gc
 import threading
 import time
 from pathlib import Path
@@ -60,7 +61,10 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
 def _engine(folder: Path) -> Engine:
     storage = StorageSettings(durability=Durability.POWER)
     settings = EngineSettings(storage=storage)
-    return Engine(folder, default_policy(), default_predictor(), Objective(), Watcher(), settings)
+    engine = Engine(folder, default_policy(), default_predictor(), Objective(), Watcher(), settings)
+    gc.collect()
+    gc.freeze()  # as the service does once it answers
+    return engine
 
 
 def _job(name: str) -> tuple[Job, Computation, messages.Payload]:

@@ -1,5 +1,7 @@
 """What an ended attempt means for its job: a result, a vote, one part of many, another try, or the end of trying."""
 
+from collections.abc import Sequence
+
 from dnaml.core.attempt import Attempt, AttemptState, Cause, JobState, Stored
 from dnaml.core.events import AttemptEnded
 from dnaml.core.protocols import Run
@@ -77,7 +79,7 @@ class Endings:
 
     def _count_vote(self, entry: Entry, attempt: Attempt, event: AttemptEnded) -> None:
         """Take one copy's vote; a majority ends the job, and whoever said otherwise loses trust."""
-        entry.votes.append(vote_of(attempt, event))
+        entry.votes += (vote_of(attempt, event),)
         replicas = entry.job.resilience.replicas
         best = winner(entry.votes, replicas)
         if best is not None:
@@ -117,12 +119,12 @@ class Endings:
             self._grow(entry, where, event)
         elif event.cause is Cause.OVERRAN:
             tries.losses, tries.overruns = tries.losses + 1, tries.overruns + 1
-            tries.lost_on.add(where)
+            tries.lost_on |= {where}
         elif event.outcome is AttemptState.FAILED:
             tries.failures += 1
         elif event.outcome is AttemptState.LOST and event.began:
             tries.losses += 1
-            tries.lost_on.add(where)
+            tries.lost_on |= {where}
         if any(other.placement.part == attempt.placement.part for other in entry.live.values()):
             return
         reason = self._why_no_more(entry, tries, event)
@@ -185,7 +187,7 @@ class Endings:
         )
 
 
-def _results(parts: list[Part]) -> tuple[Stored, ...]:
+def _results(parts: Sequence[Part]) -> tuple[Stored, ...]:
     """Return the results of all parts in order; none where a back end keeps none."""
     kept = tuple(part.result for part in parts if part.result is not None)
     return kept if len(kept) == len(parts) else ()

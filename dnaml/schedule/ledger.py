@@ -1,7 +1,7 @@
 """The controller's picture of the jobs: their attempts, epochs and checkpoints, and the order in which they wait."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from dnaml.core.attempt import Attempt, AttemptState, Checkpoint, JobState, Placement, Stored, check_move
@@ -15,7 +15,7 @@ class Tries:
     failures: int = 0
     losses: int = 0
     overruns: int = 0
-    lost_on: set[str] = field(default_factory=set)
+    lost_on: frozenset[str] = frozenset()
     checkpoint: Checkpoint | None = None
 
 
@@ -62,6 +62,7 @@ NO_PART = -1
 class Entry(Tries):
     """One job that has not ended, with everything its next attempt needs.
 
+    What few jobs have is shared and empty in all others: so a job that waits is 0.8 kB smaller.
     `copies` is how many a wanted probability of completion takes, once that was decided.
     `failed_part` is the part that ended it by failing; NO_PART where what else is on its way cannot matter any more.
     """
@@ -71,11 +72,11 @@ class Entry(Tries):
     order: int
     epoch: int = 0
     live: dict[str, Attempt] = field(default_factory=dict)
-    adopted: set[int] = field(default_factory=set)
-    parts: list[Part] = field(default_factory=list)
-    votes: list[Vote] = field(default_factory=list)
+    adopted: frozenset[int] = frozenset()
+    parts: tuple[Part, ...] = ()
+    votes: tuple[Vote, ...] = ()
     pace: dict[str, Pace] = field(default_factory=dict)
-    too_small: set[str] = field(default_factory=set)
+    too_small: Set[str] = frozenset()
     moved_at_s: float = float("-inf")
     preempted: int = 0
     copies: int = 0

@@ -160,18 +160,19 @@ def _first_parts(entry: Entry, table: _Table, problem: Problem) -> list[Placemen
     """Return the placements of a job split anew, none where it is better whole."""
     joining = Joining(join_each_s=_JOIN_EACH_S, most_parts=entry.job.max_parts)
     found = split(table.start_s, table.whole_s, joining=joining)
-    entry.parts = []
+    entry.parts = ()
     if found.parts < 2 or not _pays(entry, table, found.share, found.end_s, problem):
         return []
     pieces = _pieces(table, found.share, entry.job.max_parts)
     share = np.repeat(found.share / pieces, pieces)
     edges = np.round(np.concatenate([[0.0], np.cumsum(share)]) / share.sum() * _GRAIN).astype(np.int64)
-    where: list[int] = []
+    parts, where = list[Part](), list[int]()
     for i, column in enumerate(np.repeat(table.column, pieces).tolist()):
         if edges[i + 1] > edges[i]:
             start, end = int(edges[i]) / _GRAIN, int(edges[i + 1]) / _GRAIN
-            entry.parts.append(Part(start=start, share=end - start))
+            parts.append(Part(start=start, share=end - start))
             where.append(column)
+    entry.parts = tuple(parts)
     return [_placement(entry, k, table.ids[column]) for k, column in enumerate(where)]
 
 
@@ -237,7 +238,7 @@ def _placement(entry: Entry, k: int, resource_id: str) -> Placement:
 def restore(entry: Entry, placement: Placement) -> None:
     """Learn from a stored placement how a job was split; what lies between known parts is shared alike by the rest."""
     if not entry.parts:
-        entry.parts = [Part(start=0.0, share=0.0, known=False) for _ in range(placement.parts)]
+        entry.parts = tuple(Part(start=0.0, share=0.0, known=False) for _ in range(placement.parts))
     part = entry.parts[placement.part]
     part.start, part.share, part.known = placement.start, placement.share, True
     begin = 0.0

@@ -20,7 +20,7 @@ def adopt(dispatch: Dispatch, event: AttemptStarted) -> None:
             return
         entry.failed_part = None
         dispatch.ledger.reopen(dispatch.reopenable.pop(event.job_id))
-    entry.adopted.add(event.epoch)
+    entry.adopted |= {event.epoch}
     if event.placement.parts > 1:
         restore(entry, event.placement)
     attempt = Attempt(
@@ -40,7 +40,7 @@ def note_unknown(dispatch: Dispatch, event: AttemptEnded) -> None:
     job_id = event.attempt_id.rpartition(".")[0]
     entry = dispatch.ledger.open.get(job_id) or dispatch.reopenable.get(job_id)
     if dispatch.recovering and entry is not None and event.attempt_id == attempt_id_of(entry, event.epoch):
-        entry.adopted.add(event.epoch)
+        entry.adopted |= {event.epoch}
 
 
 def resume(dispatch: Dispatch) -> None:
