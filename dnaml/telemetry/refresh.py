@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import psutil
 
 from dnaml.core.types import Kind, Resource, ResourceState, Site
 from dnaml.telemetry import host, nvml
+from dnaml.telemetry.background import Background
 from dnaml.telemetry.probe_compute import python_loop
 from dnaml.telemetry.probes import Clock, measure
 
@@ -79,7 +79,7 @@ def _gpu_state(resource: Resource, at_s: float) -> ResourceState:
     )
 
 
-class Refresher:
+class Refresher(Background):
     """A thread that hands the states of all resources to `publish`, at once and then every `period_s`.
 
     Of many resources a few hundred are handed over at a time, so that other work gets its turn between them.
@@ -121,14 +121,6 @@ class Refresher:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from dnaml.core.errors import StateFolderError
 from dnaml.core.protocols import Collector
 from dnaml.core.types import Sample
 from dnaml.datasets.samples import SampleStore
+from dnaml.telemetry.background import Background
 
 _LOG = logging.getLogger(__name__)
 _SLEPT_S = 0.2
@@ -33,7 +33,7 @@ class Source:
     collector: Collector
 
 
-class Sampler:
+class Sampler(Background):
     """A thread that samples every source each `period_s` and writes each `flush_s`; sources come and go at any time.
 
     `cost_s` is the processor time that the thread has used.
@@ -127,14 +127,6 @@ class Sampler:
                 taken += 1
         self.samples_taken += taken
         return taken
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         began_s = time.thread_time()

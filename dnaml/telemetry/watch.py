@@ -8,12 +8,12 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from dnaml.core.errors import StateFolderError
 from dnaml.datasets.samples import SampleStore
 from dnaml.telemetry.attempt import TreeSampler
+from dnaml.telemetry.background import Background
 from dnaml.telemetry.host import HostCollector
 from dnaml.telemetry.nvml import NvmlCollector
 from dnaml.telemetry.sampler import Sampler, Source
@@ -48,7 +48,7 @@ class AttemptCollector:
         self._tree.close()
 
 
-class Watch:
+class Watch(Background):
     """Keeps telemetry of a running engine in `samples.sqlite` of its state folder, one round each `period_s`."""
 
     def __init__(
@@ -90,14 +90,6 @@ class Watch:
         self._followed.clear()
         with contextlib.suppress(StateFolderError):  # the sampler has counted it
             self._store.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _follow(self) -> None:
         """Take up the attempts that were here a round ago too; leave those that ended."""
