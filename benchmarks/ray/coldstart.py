@@ -1,10 +1,9 @@
 """R4: how long calls wait for nodes that start when demand is forecast, over when nodes start once calls wait.
 
-A day of a measured series of requests is replayed in compressed time on a cluster whose head takes no work: every node
-is a real raylet that scaling starts and ends. The forecast knows earlier days of the series; the reactive rule, which
-is that of Ray's autoscaler, orders nodes for what waits and gives back those that were not needed for a while. A bin of
-the series takes half the time that a node needs to come here, which is measured first; so the bar holds on any machine.
-Waiting is what is beyond the time in which a call begins on a node that is free, of both ways alike.
+A day of a measured series of requests is replayed on raylets that scaling starts and ends; the forecast knows earlier
+days. The other rule is that of Ray's autoscaler: order nodes for what waits, give back those not needed for a while.
+A bin of the series, and a call, take half the time that a node needs to come, which is measured first: brief calls
+would not wait for nodes but for each other. Waiting is what is beyond the start of a call on a free node.
 """
 
 import math
@@ -42,9 +41,8 @@ BAR = 0.3
 DATA = Path(os.environ.get("DNAML_DATA", "../shared/data")) / "scheduling" / "demand"
 SERIES, BINS_A_DAY, DAYS_BEFORE = "nyc_taxi_30min", 48, 10
 QUICK_BINS, SETTLING_BINS = 22, 6
-CALLS_A_BIN, PEAK_NODES, MOST_NODES = 4, 3.0, 5
+CALLS_A_BIN, PEAK_NODES, MOST_NODES = 1, 3.0, 5
 LEAD_BINS = 2.0
-USE_SHARE = 0.85  # chosen on earlier days, by a replay without nodes: no dearer there than the reactive rule
 BRIEF_CALLS = 15
 RAY = RaySettings(probe=False, may_be_empty=True)
 
@@ -213,7 +211,6 @@ def replayed(
         every_s=0.1,
         most_machines=MOST_NODES,
         guess_s=pace.call_s,
-        use_share=USE_SHARE,
         wait_target_s=pace.lead_s,
         probes=False,
         trained=False,

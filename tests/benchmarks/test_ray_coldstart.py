@@ -43,7 +43,7 @@ def test_a_node_goes_back_once_it_was_not_needed_for_three_bins():
 
 
 def test_a_bin_takes_a_share_of_what_a_node_needs_to_come():
-    assert (PACE.bin_s, PACE.call_s, PACE.node.startup_s) == (2.0, 0.5, 4.0)
+    assert (PACE.bin_s, PACE.call_s, PACE.node.startup_s) == (2.0, 2.0, 4.0)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no demand series here")
