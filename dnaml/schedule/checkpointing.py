@@ -17,8 +17,6 @@ from dnaml.core.plan import FloatArray, IntArray
 
 SAFE_EXPOSURE = 0.01
 """work that expects fewer failures than this writes no checkpoint"""
-NEWS_SHARE = 0.25
-"""a plan is made anew when the hazard has changed by this share"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +146,3 @@ def checkpoint_plan(work_s: float, hazards: Hazards) -> CheckpointPlan:
         expected_s=float(expected_s(work_s, stretches, hazards)),
         without_s=float(expected_s(work_s, 1, hazards)),
     )
-
-
-def is_outdated(planned_per_s: float, hazard_per_s: float) -> bool:
-    """Tell whether the hazard has moved far enough from the planned one to plan anew."""
-    return abs(hazard_per_s - planned_per_s) > NEWS_SHARE * planned_per_s

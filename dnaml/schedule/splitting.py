@@ -126,22 +126,3 @@ def _best_of_size(a: FloatArray, b: FloatArray, size: int) -> IntArray:
         if not earlier < tau * (1 - 1e-15):
             return chosen
         chosen, tau = best, earlier
-
-
-def split_units(units: int, start_s: FloatArray, unit_s: FloatArray) -> IntArray:
-    """Return how many of `units` equal units each resource takes [R] so that the last ends first; exact.
-
-    Shapes: start_s [R], unit_s [R]. All are 0 where no resource is usable.
-    """
-    start, each = np.asarray(start_s, dtype=float), np.asarray(unit_s, dtype=float)
-    shares = split(start, each * units, worth=0.0)
-    count = np.zeros(len(start), dtype=np.int64)
-    if units < 1 or not shares.parts:
-        return count
-    # Rounded down, every unit ends before the undivided optimum; the rest goes one by one where it ends first.
-    count += np.floor(shares.share * units * (1 - 1e-12)).astype(np.int64)
-    usable = np.array([i not in shares.unusable for i in range(len(start))])
-    start, each = np.where(usable, start, np.inf), np.where(usable, each, 1.0)
-    for _ in range(units - int(count.sum())):
-        count[int((start + each * (count + 1)).argmin())] += 1
-    return count

@@ -16,7 +16,6 @@ from dnaml.schedule.checkpointing import (
     checkpoint_plan,
     daly_interval_s,
     expected_s,
-    is_outdated,
     stretch_s,
     young_interval_s,
 )
@@ -140,13 +139,6 @@ def test_many_works_are_divided_at_once():
 
 def test_work_beyond_hope_takes_forever_and_still_has_a_plan():
     assert checkpoint_plan(1e9, hazards(1.0, write_s=1e4)).expected_s == math.inf
-
-
-def test_a_plan_is_outdated_once_the_hazard_moved_by_a_quarter():
-    assert not is_outdated(1.0, 1.2)
-    assert is_outdated(1.0, 1.3)
-    assert is_outdated(1.0, 0.7)
-    assert is_outdated(0.0, 1e-9)
 
 
 @pytest.mark.parametrize("name", ["hazard_per_s", "write_s", "restore_s"])

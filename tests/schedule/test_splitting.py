@@ -1,6 +1,6 @@
 """Shares that end together against trying every subset and a solver of the minimax problem."""
 
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from dnaml.schedule.splitting import Joining, split, split_units
+from dnaml.schedule.splitting import Joining, split
 
 times = st.floats(0.0, 100.0)
 positive = st.floats(0.01, 1000.0)
@@ -87,23 +87,3 @@ def test_without_usable_resources_nothing_is_shared():
         found = split(start, np.ones(len(start)))
         assert found.share.sum() == 0
         assert found.end_s == np.inf
-        assert split_units(5, start, np.ones(len(start))).sum() == 0
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_whole_units_equal_trying_every_division(seed):
-    rng = np.random.default_rng(seed)
-    a, each = rng.uniform(0, 6, 3), rng.uniform(0.5, 4, 3)
-    units = int(rng.integers(1, 9))
-    ends = [
-        max(a[i] + each[i] * n for i, n in enumerate(counts) if n)
-        for counts in product(range(units + 1), repeat=3)
-        if sum(counts) == units
-    ]
-    found = split_units(units, a, each)
-    assert found.sum() == units
-    assert max(a[i] + each[i] * n for i, n in enumerate(found) if n) == pytest.approx(min(ends), rel=1e-12)
-
-
-def test_no_units_need_no_resource():
-    assert split_units(0, np.zeros(2), np.ones(2)).tolist() == [0, 0]
