@@ -39,6 +39,7 @@ class AttemptView:
     log_start: int
     log_end: int | None = None
     state: AttemptState = AttemptState.RUNNING
+    began: bool = True
     ended_at_s: float | None = None
     usage: Usage | None = None
     error: str | None = None
@@ -68,6 +69,12 @@ class JobView:
     def last(self) -> AttemptView | None:
         """Return the newest attempt, if there was one."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def waits_as(self) -> JobState:
+        """Return what it is with no attempt under way: PENDING as long as each came back before it began."""
+        tried = any(one.began or one.state is AttemptState.LOST for one in self.attempts)
+        return JobState.RECOVERING if tried else JobState.PENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +111,8 @@ class History:
             history.note(event, controller.recover(event))
         journal.close()
         for entry in controller.ledger.open.values():
-            history.jobs[entry.job.id].state = entry.state
+            view = history.jobs[entry.job.id]
+            view.state = entry.state if entry.live else view.waits_as
         for submitted in accepted(history.jobs):
             history.note(submitted, ())
         return history
@@ -267,7 +275,7 @@ class History:
 
     def _ended(self, event: ev.AttemptEnded) -> None:
         attempt = self._attempts[event.attempt_id]
-        attempt.state, attempt.ended_at_s = event.outcome, event.at_s
+        attempt.state, attempt.began, attempt.ended_at_s = event.outcome, event.began, event.at_s
         attempt.usage, attempt.error, attempt.result = event.usage, event.error, event.result
         if event.log is not None:
             attempt.log_start, attempt.log_end = event.log

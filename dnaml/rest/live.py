@@ -215,7 +215,7 @@ class Live(Watcher):
             return
         running = any(one.state is AttemptState.RUNNING for one in view.attempts)
         if view.state not in OVER and not running:
-            view.state = JobState.RECOVERING
+            view.state = view.waits_as
         self._tell(
             "attempt_ended",
             job_id,
