@@ -29,6 +29,7 @@ SHIFT_KERNELS = 0.3  # weight of the specs' word on speed, in kernels
 UNTOLD_SD = 0.25  # of how a kernel takes to a resource, beside what specs can tell
 PRIOR_KERNELS = 6.0  # weight of the specs' word on how resources relate, in kernels
 PADDING_VARIANCE = 1e6
+_SLAB = 1 << 17  # multiplications of one product: OpenBLAS wakes its threads from twice as many on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -178,7 +179,7 @@ class Rows:
         cells = posterior.cells
         self._posterior, self._prior = posterior, prior
         self._g = prior.covariance[np.ix_(resources, cells.at.resource)] + prior.offset_sd**2  # [R, M]
-        self._weighed = self._g @ posterior.inverse  # [R, M]
+        self._weighed = _alone(self._g, posterior.inverse)  # [R, M]
         self._explained = (self._weighed * self._g).sum(axis=-1)  # [R]
         self._moved = self._g @ posterior.weights  # [R]
         ran = resources[:, None] == cells.at.resource[None, :]  # [R, M]
@@ -200,12 +201,18 @@ class Rows:
             moved += np.bincount(self._own_r, own * posterior.weights[self._own_m], len(moved))
             cross = self._g[self._rows] + shared
             cross[np.searchsorted(self._rows, self._own_r), self._own_m] += own
-            explained[self._rows] = ((cross @ posterior.inverse) * cross).sum(axis=-1)
+            explained[self._rows] = (_alone(cross, posterior.inverse) * cross).sum(axis=-1)
         size = points.size[0]
         before = self._before + (prior.slope_sd**2 + prior.resource_slope_sd**2) * (size @ size)
         variance = np.maximum(before - explained, 1e-6) * prior.widen**2
         mean = self._mean + (moved + prior.slope * size.sum())
         return mean, np.sqrt(variance + posterior.noise), np.sqrt(before + posterior.noise)
+
+
+def _alone(rows: FloatArray, square: FloatArray) -> FloatArray:
+    """Return rows @ square, in slabs too small for the threads of a BLAS: these would cost more than they save."""
+    step = max(1, _SLAB // square.size)
+    return np.concatenate([rows[at : at + step] @ square for at in range(0, max(1, len(rows)), step)])
 
 
 def stacked(kernels: Sequence[Cells]) -> Cells:
