@@ -239,8 +239,13 @@ class _Drawn:
 def _slots(quantiles: "Sequence[float] | None") -> str:
     if quantiles is None or not all(math.isfinite(one) for one in quantiles):
         return amounts.UNKNOWN
-    low, middle, high, _ = (f"{one:.2g}" if one < 10 else f"{one:,.0f}" for one in quantiles)
+    low, middle, high, _ = map(_few, quantiles)
     return f"{middle} ({low}–{high})"
+
+
+def _few(slots: float) -> str:
+    """Return a number of slots; what is less than a hundredth is none."""
+    return f"{slots:,.0f}" if slots >= 10 or slots < 0.01 else f"{slots:.2g}"
 
 
 def _per_hour(usd: float, runtime_s: float) -> str:

@@ -152,7 +152,7 @@ class _Drawn:
         self._place = ui.element("div")
         if not any(found.page.counts.values()):
             with self._place:
-                words = "Nothing was submitted yet. From any Python that reaches this service:"
+                words = "Nothing was submitted yet. The first step:"
                 self._empty = parts.empty("The queue is empty", words, first_job(found.about))
 
     def _fill(self) -> None:

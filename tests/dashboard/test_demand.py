@@ -10,7 +10,16 @@ from dnaml.answers.demanded import OTHERS, DemandNow
 from dnaml.answers.scaling_advice import Advice, expected
 from dnaml.answers.spending import Spending
 from dnaml.core.resource import Resource
-from dnaml.dashboard.demand import DemandView, advice_facts, cost_rows, decided_rows, figures, quality, scaling_facts
+from dnaml.dashboard.demand import (
+    DemandView,
+    _slots,
+    advice_facts,
+    cost_rows,
+    decided_rows,
+    figures,
+    quality,
+    scaling_facts,
+)
 from dnaml.dashboard.demand_charts import ALL, MOST_SERIES, demanded, shown_families, spent, spent_height
 from dnaml.dashboard.insight_reads import DemandShown
 from dnaml.dashboard.reads import About
@@ -168,3 +177,8 @@ def test_scaling_that_runs_is_told_with_its_decisions_newest_first():
     assert (bare["template"], bare["spent on machines"], bare["refused"]) == ("t4", "$1.50", "full")
     decisions = tuple(DecidedTold(at_s=float(n), what="acquire", which="1 x t4", reason="why") for n in range(3))
     assert [row.cells[0].at_s for row in decided_rows(told(decisions=decisions))] == [2.0, 1.0, 0.0]
+
+
+def test_next_to_no_slots_are_none_and_not_a_power_of_ten():
+    assert _slots((2e-271, 1.2e-261, 2e-260, 1e-250)) == "0 (0–0)"
+    assert _slots((0.25, 3.0, 1234.0, 2000.0)) == "3 (0.25–1,234)"
