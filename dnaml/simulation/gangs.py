@@ -57,10 +57,10 @@ class Gangs:
         """Take a job in that waits, and return its row."""
         own = job.restart_s if self._settings.own_restarts else None
         row = self.table.add(number, job, self._settings.restart_s if own is None else own)
-        self.table.kind[row] = self._kinds.get(job.kind, NONE)
-        if self.kept is not None and job.memory_bytes is not None:
+        if self.kept is not None:
+            self.table.kind[row] = self._kinds.get(job.kind, NONE)
             self.table.fill[row] = [
-                job.memory_bytes / (units * self._unit_bytes[m])
+                (job.memory_bytes or 0) / (units * self._unit_bytes[m])
                 for units, m in zip(job.units.tolist(), self._pool_of, strict=True)
             ]
         return row
@@ -69,25 +69,29 @@ class Gangs:
         """Let something happen at a time, unless the row's epoch has passed by then."""
         heapq.heappush(self.due, (at_s, next(self._order), kind, which, epoch))
 
-    def carry_out(self, rows: IntArray, choice: IntArray, partner: IntArray, now_s: float) -> None:
-        """Let rows [J] hold the configurations chosen for them [J], beside the rows of their partners [J].
+    def carry_out(self, rows: IntArray, choice: IntArray, partner: IntArray | None, now_s: float) -> None:
+        """Let rows [J] hold the configurations chosen for them [J], beside the rows of their partners [J], if any.
 
         A job that keeps its configuration moves all the same where it is the guest of a new pair, or was the guest of a
         pair whose host stays on the units that they shared.
         """
-        table = self.table
-        moves = choice != table.held[rows]
-        if self.kept is not None:
+        moves = choice != self.table.held[rows]
+        if partner is not None:
             moves |= self._regrouped(rows, partner, moves, now_s)
-        changed = moves.nonzero()[0].tolist()
-        for i in changed:
-            if table.held[rows[i]] != NONE:
-                self.stop(int(rows[i]), now_s)
-        for i in changed:
-            if choice[i] != NONE:
-                self.start(int(rows[i]), int(choice[i]), now_s)
+        changed = moves.nonzero()[0]
+        moved = list(zip(rows[changed].tolist(), choice[changed].tolist(), strict=True))
+        for row, _ in moved:
+            if self.table.held.item(row) != NONE:
+                self.stop(row, now_s)
+        for row, column in moved:
+            if column != NONE:
+                self.start(row, column, now_s)
+        if partner is not None:
+            self._join_all(rows, partner, now_s)
+
+    def _join_all(self, rows: IntArray, partner: IntArray, now_s: float) -> None:
         for i in (partner != NONE).nonzero()[0].tolist():
-            if table.partner[rows[i]] == NONE:
+            if self.table.partner[rows[i]] == NONE:
                 self._join(int(rows[i]), int(partner[i]), now_s)
 
     def _regrouped(self, rows: IntArray, partner: IntArray, leaves: BoolArray, now_s: float) -> BoolArray:

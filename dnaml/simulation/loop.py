@@ -33,6 +33,7 @@ class Simulation:
         self._largest: list[int] = self._capacity.tolist()
         self._gangs = Gangs(trace, settings)
         self._table, self._tally = self._gangs.table, self._gangs.tally
+        self._misled = settings.believe is not None or settings.disturbances.error_sd > 0
         self._memory: object = None
         self._round_s = trace.round_s if settings.round_s is None else settings.round_s
         for number, change in enumerate(settings.disturbances.changes):
@@ -99,19 +100,20 @@ class Simulation:
             self._tally.unplaced[job.id] = self._why_never(job)
             return False
         try:
-            told = self._told(job)
+            told = self._told(job) if self._misled else None
         except Exception as error:  # noqa: BLE001 - an edge: a predictor is anybody's code, and the others go on
             self._tally.unplaced[job.id] = f"its runtimes could not be predicted: {type(error).__name__}: {error}"
             return False
         row = self._gangs.add(number, job)
-        self._table.told[row] = told
+        if told is not None:
+            self._table.told[row] = told
         return True
 
     def _told(self, job: TraceJob) -> FloatArray:
         """Return by what factor [K] the runtimes that the policy is told are wrong; inf where it is told none."""
         sd, count = self._settings.disturbances.error_sd, len(self._pool)
         if self._settings.believe is None:
-            return np.exp(self._gangs.rng.normal(0.0, sd, count)) if sd else np.ones(count)
+            return np.exp(self._gangs.rng.normal(0.0, sd, count))
         told_s = np.asarray(self._settings.believe(job), dtype=float)
         if told_s.shape != (count,):
             raise InputError(f"a predictor must give {count} runtimes, one a configuration, got {told_s.shape}")
@@ -171,7 +173,7 @@ class Simulation:
             return math.inf
         return now_s + rounds * self._round_s
 
-    def _ask(self, now_s: float) -> tuple[IntArray, Allocation, IntArray]:
+    def _ask(self, now_s: float) -> tuple[IntArray, Allocation, IntArray | None]:
         """Ask the policy; return the rows it was asked about, what it said, and the row of each one's partner."""
         table, tally, began_s = self._table, self._tally, time.process_time()
         rows = np.fromiter(table.active, dtype=np.int64, count=len(table.active))
@@ -194,8 +196,10 @@ class Simulation:
         self._memory = allocation.memory
         if allocation.gap is not None:
             tally.worst_gap = max(allocation.gap, tally.worst_gap or 0.0)
-        partner = np.full(len(rows), NONE)
-        if allocation.partner is not None:
+        partner = None
+        if self._gangs.kept is not None:
+            partner = np.full(len(rows), NONE)
+        if partner is not None and allocation.partner is not None:
             shares = allocation.partner != ALONE
             partner[shares] = rows[np.searchsorted(view.numbers, allocation.partner[shares])]
         tally.decisions += 1

@@ -66,7 +66,7 @@ class JobTable:
         self.weight[row] = job.weight
         self.restart_s[row] = restart_s
         self.undone[row] = 1.0
-        self.runtime_s[row] = np.maximum(job.runtime_s, LEAST_S)
+        np.maximum(job.runtime_s, LEAST_S, out=self.runtime_s[row])
         self.units[row] = job.units
         if self.starts[row]:  # the row had another job
             self.starts[row] = 0
@@ -81,9 +81,6 @@ class JobTable:
         self.jobs[row] = None
         self.held[row] = NONE
         self.end_s[row] = math.inf
-        self.partner[row] = NONE
-        self.kept[row] = 1.0
-        self.fill[row] = 0.0
         self.epoch[row] += 1
         del self.active[row]
         self._free.append(row)
