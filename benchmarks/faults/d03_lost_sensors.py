@@ -59,7 +59,7 @@ def measure(runs: int, seed: int, folder: Path) -> Outcome:
         told = np.isfinite(resource_dna(here).vector[_PLACES])
         without_dna += told.tolist() != [name in known for name in _SPEC]
         if kind is Kind.GPU:
-            refreshed(here, at_s=1.0 + run)  # without a driver the state says that nothing is known
+            refreshed([here], at_s=1.0 + run)  # without a driver the state says that nothing is known
         answer = LivePredictor().predict([_WORK], [here, Resource(id="r1", spec=_SPEC)])
         undecided += not (np.isfinite(answer.runtime_s.values).all() and answer.feasible.all())
     return Outcome(

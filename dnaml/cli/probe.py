@@ -27,6 +27,7 @@ def probe(
 ) -> None:
     """Measure a local resource: about four seconds of micro-probes on one core."""
     from dnaml.cli import pool
+    from dnaml.datasets.state import StateFolder
 
     known = {one.id: one for one in pool.known_resources(screen.state)}
     if resource_id not in known and resource_id != "local":
@@ -34,6 +35,8 @@ def probe(
     target = known.get(resource_id) or pool.this_machine()
     if price is not None:
         target = replace(target, price_usd_per_h=price, price_date=None)
+    if save:
+        StateFolder(screen.state).check()  # before seconds go into probes
     profiled = pool.measured(screen, target)
     if save:
         pool.keep(screen.state, (profiled,))

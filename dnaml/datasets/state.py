@@ -33,10 +33,12 @@ class StateFolder:
         self.engine = EngineLock(self.root)
 
     def check(self) -> None:
-        """Raise StateFolderError when the folder, or where it would be made, is read-only or full; writes nothing."""
+        """Raise StateFolderError when the folder, or where it would be made, is no folder, read-only or full."""
         place = next(path for path in (self.root, *self.root.parents) if path.exists())
         reason = ""
-        if not os.access(place, os.W_OK):
+        if not place.is_dir():
+            reason = os.strerror(errno.ENOTDIR)
+        elif not os.access(place, os.W_OK):
             reason = os.strerror(errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES)
         elif os.statvfs(place).f_bavail * os.statvfs(place).f_frsize < _LEAST_BYTES:
             reason = os.strerror(errno.ENOSPC)

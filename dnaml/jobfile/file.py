@@ -58,7 +58,12 @@ class Call:
             for part in attribute.split("."):
                 found = getattr(found, part)
         except Exception as error:  # a user's module may raise anything while it is imported
-            raise InputError(f"computation {self.name}: cannot be imported: {_short(error)}") from error
+            hint = (
+                f"; {module_name[:-3]}:{attribute}, without .py, is how it is named"
+                if module_name.endswith(".py")
+                else ""
+            )
+            raise InputError(f"computation {self.name}: cannot be imported: {_short(error)}{hint}") from error
         if not callable(found):
             raise InputError(f"computation {self.name}: must be a function, got {type(found).__name__}")
         loaded: Callable[..., Any] = found

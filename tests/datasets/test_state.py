@@ -91,6 +91,8 @@ def test_a_folder_below_a_file_cannot_be_used(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StateFolderError, match=r"state folder .*file/state cannot be written: Not a directory"):
         StateFolder(tmp_path / "file" / "state").prepare()
+    with pytest.raises(StateFolderError, match=r"state folder .*file/state cannot be written: Not a directory"):
+        StateFolder(tmp_path / "file" / "state").check()
 
 
 def test_a_folder_that_is_not_there_yet_is_checked_without_being_made(tmp_path):

@@ -117,6 +117,7 @@ def test_a_function_is_imported_from_the_working_folder(tmp_path: Path, monkeypa
         ("a_users_module:LIMIT", "must be a function, got int"),
         ("a_broken_module:f", "ZeroDivisionError: division by zero"),
         ("no_such_module_x:f", "ModuleNotFoundError"),
+        ("a_users_module.py:Box.fit", "a_users_module:Box.fit, without .py, is how it is named"),
     ]:
         with pytest.raises(InputError, match=says):
             JobFile.of({"computation": name}, folder=tmp_path).runnable().load()
