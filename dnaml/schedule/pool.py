@@ -10,7 +10,7 @@ from dnaml.core.resource import Resource, ResourceState, Site
 
 _MOST_AHEAD = 31
 _AHEAD_S = 0.004  # as much predicted work as a round trip to a worker may cost
-_FEW_AHEAD, _FEW_AHEAD_S = 3, 0.03  # so many wait at their worker if they take no longer: results may be read together
+_FEW_AHEAD, _FEW_AHEAD_S = 3, 0.04  # so many wait at their worker if they take no longer: results may be read together
 _OVERDUE_FACTOR, _OVERDUE_S = 2.0, 0.5
 
 
