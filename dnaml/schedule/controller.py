@@ -144,6 +144,8 @@ class Controller:
             self.pool.up(replace(lane.resource, price_usd_per_h=price))
         if self._health.refreshed(state) or is_repriced:
             self._changed()
+        if is_repriced and not self._dispatch.recovering:
+            self._moves.repriced(state.resource_id, event.at_s)
 
     def _on_notice(self, event: ev.InterruptionNotice) -> None:
         if not self._dispatch.recovering:
@@ -202,7 +204,7 @@ class Controller:
         attempt = entry.live[event.attempt_id]
         before = entry.pace.get(attempt.id)
         if 0.0 <= event.progress <= 1.0 and (before is None or event.progress > before.progress):
-            entry.pace[attempt.id] = Pace(progress=event.progress, used_s=event.used_s)
+            entry.pace[attempt.id] = Pace(progress=event.progress, used_s=event.used_s, at_s=event.at_s)
             self._expect(entry, attempt.id, event)
 
     def _expect(self, entry: Entry, attempt_id: str, event: ev.AttemptProgressed) -> None:
@@ -255,7 +257,7 @@ class Controller:
 
     def _on_resumed(self, event: ev.Resumed) -> None:
         resume(self._dispatch)
-        self._moves.handovers.open.clear()
+        self._moves.handovers.clear()
         self._preemption.clear()
         self._deadlines.resumed()
 

@@ -58,11 +58,12 @@ class Dispatch:
         for lane in self.pool.with_room(None if self.errands else self.planner.agenda.queues):
             if self.errands:
                 self._run_errands(lane, at_s)
-            while self.pool.has_room(lane):
+            held = self.errands.held(lane.resource.id)
+            while self.pool.has_room(lane, 1 + held):
                 placement = self.planner.agenda.next(lane.resource.id)
                 if placement is None:
                     break
-                if placement.units > 1 and not self.pool.has_room(lane, placement.units):
+                if placement.units > 1 and not self.pool.has_room(lane, placement.units + held):
                     self.planner.agenda.give_back(placement)
                     break
                 self._start_planned(placement, at_s)

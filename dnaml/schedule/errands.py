@@ -40,14 +40,24 @@ class Errands:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Errand]] = {}
+        self._held: dict[str, tuple[str, int]] = {}
 
     def __bool__(self) -> bool:
         """Say whether anything waits."""
         return bool(self._queues)
 
     def add(self, errand: Errand) -> None:
-        """Put an errand in line at its resource."""
+        """Put an errand in line at its resource; a place that was held for its source is its own now."""
+        self._held.pop(errand.source or "", None)
         self._queues.setdefault(errand.placement.resource_id, deque()).append(errand)
+
+    def hold(self, resource_id: str, source: str, units: int) -> None:
+        """Keep a place at a resource free for an errand that is about to come from a source."""
+        self._held[source] = (resource_id, units)
+
+    def held(self, resource_id: str) -> int:
+        """Return how many units of a resource are kept free."""
+        return sum(units for where, units in self._held.values() if where == resource_id) if self._held else 0
 
     def next(self, resource_id: str) -> Errand | None:
         """Take the next errand of a resource for which there is still reason."""
@@ -66,7 +76,8 @@ class Errands:
         return set(self._queues)
 
     def drop(self, source: str) -> None:
-        """Take back what was to start for a source."""
+        """Take back what was to start for a source, and what was held for it."""
+        self._held.pop(source, None)
         for resource_id, queue in list(self._queues.items()):
             kept = deque(errand for errand in queue if errand.source != source)
             if kept:

@@ -44,6 +44,7 @@ class Handovers:
         move = Handover(entry, source.id, target, outlook, sealing=saves(entry))
         self.open[source.id] = move
         if move.sealing:
+            self._dispatch.errands.hold(target, source.id, source.placement.units)
             self._dispatch.seal(source)
         else:
             self._send(move)
@@ -96,6 +97,11 @@ class Handovers:
         move = self._move_to(entry, attempt)
         if move is not None:
             del self.open[move.source]
+
+    def clear(self) -> None:
+        """Give up every move."""
+        for source in list(self.open):
+            self.drop(source)
 
     def drop(self, source: str) -> None:
         """Give up the move of a source, as long as its target has not started."""

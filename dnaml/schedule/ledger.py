@@ -49,10 +49,11 @@ class Vote:
 
 @dataclass(slots=True, kw_only=True)
 class Pace:
-    """How far a running attempt was, and after how many seconds of its own clock, when it last said so."""
+    """How far a running attempt was, and after how many seconds of its own clock, when it last got any further."""
 
     progress: float
     used_s: float
+    at_s: float
 
 
 NO_PART = -1

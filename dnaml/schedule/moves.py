@@ -107,6 +107,12 @@ class Moves:
         """Note that a resource came, changed its price or its speed: what runs may be better off elsewhere."""
         self._changed = True
 
+    def repriced(self, resource_id: str, at_s: float) -> None:
+        """Weigh at once whether what runs at another price stays, before what waits takes the places it could go to."""
+        for attempt_id in list(self._dispatch.pool.lanes[resource_id].running)[:_MOST_JUDGED]:
+            entry = self._dispatch.ledger.attempts[attempt_id]
+            self.consider(entry, entry.live[attempt_id], at_s)
+
     def tick(self, at_s: float) -> None:
         """Go on with what moves, and weigh some moves to what is offered now."""
         self.handovers.tick()

@@ -1,7 +1,8 @@
 """How long a running attempt still needs: as predicted, given how long it has run, or as its own progress tells.
 
 An attempt's rate is its progress by the time on the wall, so that one whose processor is taken away is seen to slow
-down; one that reports no progress is judged by the time alone.
+down; one that reports no progress is judged by the time alone. Progress is told every second or so: what was told that
+lately is still true, and only a longer silence counts as standing still.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from dnaml.schedule.remaining import remaining_s, runtimes_s
 
 _LIKELY = 32
 _LEAST_PROGRESS = 0.01
+_FRESH_S = 2.0  # twice the time between two words of an attempt
 _PARTS = (np.arange(_LIKELY) + 0.5) / _LIKELY
 
 
@@ -27,7 +29,10 @@ def paced_s(entry: Entry, attempt: Attempt, at_s: float) -> float | None:
     pace = entry.pace.get(attempt.id)
     if pace is None or pace.progress - attempt.progress < _LEAST_PROGRESS:
         return None
-    return elapsed_s(attempt, at_s) * (1.0 - pace.progress) / (pace.progress - attempt.progress)
+    fresh_s = min(_FRESH_S, max(0.0, at_s - pace.at_s))
+    taken_s = max(0.0, elapsed_s(attempt, at_s) - fresh_s)
+    whole_s = taken_s / (pace.progress - attempt.progress)
+    return max(0.0, whole_s * (1.0 - pace.progress) - fresh_s)
 
 
 def scaled_s(outlook: Outlook, resource_id: str, share: float) -> FloatArray:

@@ -183,10 +183,8 @@ def test_a_notice_moves_what_would_not_end_in_time_and_nothing_new_starts_there(
     desk, source = running()
     said = desk.notice("r0", 30.0)
     assert seals(said) == ["a.1"]
-    assert where(desk.submit("b")) == [("b.1", "r1")]
-    desk.up("r2", domain="here")
-    assert where(desk.submit("c")) == [("c.1", "r2")]
-    desk.done(*starts(desk.said)[1:2])
+    assert where(desk.submit("b")) == []  # the only place of r1 is kept for what has to leave
+    assert where(desk.up("r2", domain="here")) == [("b.1", "r2")]
     assert where(desk.sealed(source, 0.1)) == [("a.2", "r1")]
     assert desk.notice("never", 1.0) == []
 
@@ -241,8 +239,47 @@ def test_a_price_that_rises_tenfold_moves_work_once_and_waiting_work_is_costed_a
     state = ResourceState(resource_id="r0", at_s=desk.at_s, price_usd_per_h=36000.0)
     desk.tell(ev.ResourceRefreshed(at_s=desk.at_s, state=state))
     assert desk.controller.pool.lanes["r0"].resource.price_usd_per_h == 36000.0
-    assert seals(desk.tick(1.0)) == ["a.1"]
+    assert seals(desk.said) == ["a.1"]
     assert seals(desk.tick(1.0)) == []
+
+
+def test_what_runs_at_a_price_that_rose_is_moved_before_what_waits_takes_its_place():
+    predictor = StatedPredictor(seconds={"r0": 100.0, "r1": 100.0}, prices={"r0": 1.0, "r1": 2.0})
+    desk = Desk(predictor=predictor, objective=Objective(cost=1, latency=0, resilience=0))
+    desk.up("r0", "r1")
+    (source,) = starts(desk.submit("a", computation=STEPPED))
+    desk.began(source)
+    assert where(desk.after(10.0).submit("b", computation=STEPPED)) == []  # it waits for the cheap one
+    desk.controller._planner.switch(StatedPredictor(seconds=predictor.seconds, prices={"r0": 10.0, "r1": 2.0}))
+    state = ResourceState(resource_id="r0", at_s=desk.at_s, price_usd_per_h=36000.0)
+    said = desk.tell(ev.ResourceRefreshed(at_s=desk.at_s, state=state))
+    assert (seals(said), where(said)) == (["a.1"], [])
+    (target,) = starts(desk.sealed(source, 0.1))
+    assert target.attempt.placement.resource_id == "r1"
+    desk.began(target)
+    desk.progressed(target, 0.2)
+    assert stops(desk.tick(1.0)) == ["a.1"]
+    assert where(desk.ended(source, STOPPED, "moved")) == []
+    assert where(desk.done(target)) == [("b.1", "r1")]
+
+
+def test_a_place_that_was_kept_for_a_move_is_free_again_when_its_source_ends_first():
+    desk, source = running()
+    desk.migrate("a", "r1")
+    desk.up("r2")
+    desk.down("r2")
+    assert where(desk.submit("b")) == []
+    assert where(desk.done(source))[0][0] == "b.1"
+    assert desk.controller._dispatch.errands.held("r1") == 0
+
+
+def test_an_engine_that_begins_anew_keeps_no_place_for_a_move_of_before():
+    desk, _ = running()
+    desk.migrate("a", "r1")
+    assert desk.controller._dispatch.errands.held("r1") == 1
+    desk.tell(ev.Resumed(at_s=desk.at_s))
+    assert desk.controller._moves.handovers.open == {}
+    assert desk.controller._dispatch.errands.held("r1") == 0
 
 
 def test_work_that_is_nearly_done_or_may_not_be_saved_stays():
