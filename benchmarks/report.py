@@ -1,7 +1,7 @@
 """The one form of a benchmark's answer: rows with their bar and their peer, the machine, the commit.
 
-A module calls `main(NAME, measure)`, where `measure(quick)` returns rows. The table is for people, `--json` for
-programs; a row that could not run says why and never passes.
+A module calls `main(NAME, measure)`, where `measure(quick)` returns rows, or hands over its parts by name, of which
+`--only` chooses. The table is for people, `--json` for programs; a row that could not run says why and never passes.
 """
 
 import argparse
@@ -11,12 +11,15 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+Measure = Callable[[bool], "Sequence[Row]"]
+"""Returns rows; it is told whether to be quick."""
 
 _PACKAGES = ("numpy", "scipy", "torch", "psutil", "scikit-learn")
 
@@ -141,24 +144,39 @@ def table(name: str, rows: Sequence[Row], *, quick: bool = False) -> str:
 
 def main(
     name: str,
-    measure: Callable[[bool], Sequence[Row]],
+    measure: Measure | Mapping[str, Measure],
     arguments: Sequence[str] | None = None,
     *,
     seeds: Sequence[int] = (),
 ) -> int:
     """Run a benchmark from the command line, print its answer and return the exit code: 0 once it has measured."""
+    parts = measure if isinstance(measure, Mapping) else {}
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="every row on less data, in at most 10 minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    if parts:
+        parser.add_argument("--only", default="", metavar="PARTS", help=f"of {', '.join(parts)}, with commas between")
     options = parser.parse_args(arguments)
+    chosen = [one for one in getattr(options, "only", "").split(",") if one]
+    if unknown := sorted(set(chosen) - set(parts)):
+        parser.error(f"--only must name parts of {', '.join(parts)}, got {unknown[0]!r}")
     with only_the_answer():
-        rows = measure(options.quick)
+        rows = _measured(parts, chosen, options.quick) if isinstance(measure, Mapping) else measure(options.quick)
     if options.json:
         json.dump(document(name, rows, seeds=seeds, quick=options.quick), sys.stdout, indent=1, allow_nan=False)
         print()
     else:
         print(table(name, rows, quick=options.quick))
     return 0
+
+
+def _measured(parts: Mapping[str, Measure], chosen: Sequence[str], quick: bool) -> list[Row]:
+    """Return the rows of the parts chosen, of all without a choice; say on stderr which is measured."""
+    rows: list[Row] = []
+    for number, one in enumerate(chosen or parts, start=1):
+        print(f"{one} ({number} of {len(chosen or parts)}) ...", file=sys.stderr, flush=True)
+        rows += parts[one](quick)
+    return rows
 
 
 def _cells(row: Row) -> tuple[str, ...]:

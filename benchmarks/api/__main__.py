@@ -1,26 +1,19 @@
 """`python -m benchmarks.api [--quick] [--json] [--only F1,F3]`: load, plans per second, start-up, the page, overload,
 hostile clients, requests made from the document, fuzz."""
 
-import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.api import documented, hostile, load, overload, page, plans, served
 from benchmarks.api.fuzzing import Fuzz
-from benchmarks.report import Row, main
+from benchmarks.report import Measure, Row, main
 from dnaml.rest.app import create_app
 from dnaml.rest.service import Service
 from dnaml.rest.settings import Limits, ServiceSettings
 
 SEED = 7
-
-
-def measure(quick: bool, only: Sequence[str]) -> Sequence[Row]:
-    """Return the rows of the groups named, in order."""
-    return [row for name in only for row in GROUPS[name](quick)]
 
 
 def _fuzzed(quick: bool) -> list[Row]:
@@ -64,7 +57,7 @@ def _settings(folder: Path) -> ServiceSettings:
     return ServiceSettings(state=folder / "state", root=folder, allow=allow, allow_argv=True, limits=limits)
 
 
-GROUPS: dict[str, Callable[[bool], list[Row]]] = {
+PARTS: dict[str, Measure] = {
     "U1": load.rows,
     "U2": plans.rows,
     "U3": lambda quick: [*served.rows(quick), *page.rows(quick)],
@@ -75,10 +68,4 @@ GROUPS: dict[str, Callable[[bool], list[Row]]] = {
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--only", default=",".join(GROUPS), help="groups of rows, by comma")
-    options, others = parser.parse_known_args()
-    chosen = options.only.split(",")
-    if unknown := set(chosen) - set(GROUPS):
-        sys.exit(f"python -m benchmarks.api: no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    sys.exit(main("api", lambda quick: measure(quick, chosen), others, seeds=[SEED]))
+    sys.exit(main("api", PARTS, seeds=[SEED]))

@@ -48,12 +48,40 @@ def test_a_benchmark_that_runs_alone_replaces_its_own_part(tmp_path):
     assert written.read_text().index("## engine") < written.read_text().index("## telemetry")
 
 
+def test_parts_that_run_alone_replace_their_rows_and_the_others_say_of_which_commit_they_are():
+    peers = [Row(id="E2.peer", metric="peer", value=value, unit="x").as_json() for value in (1.0, 2.0)]
+    kept = {
+        **answer(),
+        "commit": "old",
+        "rows": [*answer()["rows"], *peers, *answer(id="E3", note="of commit older")["rows"]],
+    }
+    fresh = {
+        **answer(),
+        "rows": [peers[0] | {"value": 5.0}, Row(id="E2.more", metric="new", value=6.0, unit="x").as_json()],
+    }
+    merged = all_of_them.merged(kept, fresh)
+    assert [(row["id"], row["value"]) for row in merged["rows"]] == [
+        ("E1.ratio", 2.5), ("E2.peer", 5.0), ("E2.more", 6.0), ("E3", 2.5)
+    ]  # fmt: skip
+    notes = [row["note"] for row in merged["rows"]]
+    assert notes[0].startswith("of commit old, load ")
+    assert notes[1:] == ["", "", "of commit older"]
+    assert merged["commit"] == fresh["commit"]
+
+
+def test_only_is_of_one_benchmark(capsys):
+    with pytest.raises(SystemExit):
+        all_of_them.main(["--only", "R1"])
+    assert "--only is of one benchmark, got 0 names" in capsys.readouterr().err
+
+
 def test_a_benchmark_runs_in_a_process_of_its_own(tmp_path):
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     (folder / "__init__.py").touch()
     (folder / "small.py").write_text("import json, sys\nprint(json.dumps({'asked': sys.argv[1:]}))\n")
     assert all_of_them.ask("small", quick=True, root=tmp_path) == {"asked": ["--json", "--quick"]}
+    assert all_of_them.ask("small", quick=False, only="R1", root=tmp_path) == {"asked": ["--json", "--only", "R1"]}
     with pytest.raises(subprocess.CalledProcessError):
         all_of_them.ask("absent", quick=False, root=tmp_path)
 

@@ -104,3 +104,14 @@ def test_an_unknown_option_is_refused():
 def test_importing_the_form_prints_nothing():
     done = subprocess.run([sys.executable, "-c", "import benchmarks.report"], capture_output=True, check=True)
     assert done.stdout == b""
+
+
+def test_parts_are_measured_in_the_order_asked_for_and_unknown_ones_refused_by_name(capsys):
+    parts = {one: lambda quick, one=one: [row(id=one, value=float(quick))] for one in ("R1", "R2", "R3")}
+    assert report.main("ray", parts, ["--json", "--quick", "--only", "R3,R1"]) == 0
+    told = capsys.readouterr()
+    assert [(one["id"], one["value"]) for one in json.loads(told.out)["rows"]] == [("R3", 1.0), ("R1", 1.0)]
+    assert "R1 (2 of 2) ..." in told.err
+    with pytest.raises(SystemExit):
+        report.main("ray", parts, ["--only", "R9"])
+    assert "--only must name parts of R1, R2, R3, got 'R9'" in capsys.readouterr().err
