@@ -72,20 +72,21 @@ class SampleStore:
 
     def append(self, sample: Sample) -> bool:
         """Take one row, and return whether it passed the check; a refused one is set aside and counted."""
-        rule = broken_rule(sample)
-        if rule is not None:
-            self._set_aside(sample, rule)
-            return False
-        with self._lock:
-            self._waiting.append(sample)
-            full = len(self._waiting) >= self._batch
-        if full:
-            self.flush()
-        return True
+        return self.extend((sample,)) == 1
 
     def extend(self, samples: Iterable[Sample]) -> int:
-        """Take many rows and return how many passed the check."""
-        return sum(self.append(sample) for sample in samples)
+        """Take many rows and return how many passed the check; the others are set aside and counted."""
+        checked = [(sample, broken_rule(sample)) for sample in samples]
+        passed = [sample for sample, rule in checked if rule is None]
+        with self._lock:
+            self._waiting += passed
+            full = len(self._waiting) >= self._batch
+        for sample, rule in checked:
+            if rule is not None:
+                self._set_aside(sample, rule)
+        if full:
+            self.flush()
+        return len(passed)
 
     def flush(self) -> None:
         """Write the waiting rows in one transaction; raises StateFolderError if the disk refuses, and keeps them."""

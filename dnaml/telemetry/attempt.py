@@ -5,8 +5,8 @@ A metric that the system does not tell, or that was not read this time, is absen
 """
 
 import os
-import time
 from collections.abc import Mapping
+from time import monotonic as _monotonic
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -63,7 +63,7 @@ class TreeSampler:
 
     def sample(self, *, full: bool = False) -> Mapping[str, float]:
         """Return what is due of the tree's counters; `full` asks for all of them now, as before the tree ends."""
-        now_s = time.monotonic()
+        now_s = _monotonic()
         if not full and now_s < self._full_due_s:
             return self._tree.cpu()
         self._full_due_s = now_s + self._full_every_s

@@ -92,7 +92,8 @@ def test_only_temperatures_and_differences_may_be_negative():
 
 def test_a_full_batch_is_written_without_being_asked(tmp_path):
     with SampleStore(tmp_path / "s.sqlite", batch=4) as store:
-        store.extend(sample(at_s=float(t)) for t in range(1, 6))
+        for t in range(1, 6):
+            store.append(sample(at_s=float(t)))
         beside = sqlite3.connect(tmp_path / "s.sqlite")
         assert beside.execute("SELECT count(*) FROM samples").fetchone() == (4,)
         beside.close()
