@@ -5,6 +5,7 @@ where that is set, else an SQLite file in the state folder, with the artifacts b
 """
 
 import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -244,6 +245,27 @@ def _beside(database: Path) -> Path:
     return database.absolute().parent / "mlflow-artifacts"
 
 
+def prepare(store: Store) -> None:
+    """Make sure that an SQLite store is there, whole; two processes that make one at once would leave half a schema.
+
+    A new one is made under another name and takes its own when it is complete, so that neither a reader nor whoever
+    comes after a kill meets a part of it.
+    """
+    database = store.database
+    if database is None or database.is_file():
+        return
+    from mlflow.tracking import MlflowClient
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f".{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database.is_file():
+            fresh = database.with_name(f".{database.name}.new")
+            fresh.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"sqlite:///{fresh}")
+            fresh.replace(database)
+
+
 @contextlib.contextmanager
 def _client(store: Store) -> Iterator[Client]:
     """Yield a client of a store; errors of MLflow become ours, and the log of its schema's making stays unsaid."""
@@ -251,13 +273,12 @@ def _client(store: Store) -> Iterator[Client]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    if store.database is not None:
-        store.database.parent.mkdir(parents=True, exist_ok=True)
     loud = [logging.getLogger(name) for name in ("alembic", "mlflow")]
     before = [logger.level for logger in loud]
     for logger in loud:
         logger.setLevel(logging.WARNING)
     try:
+        prepare(store)
         yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     except MlflowException as error:
         first = str(error).strip().splitlines()[0]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,20 @@ import pytest
 from dnaml import tracking
 from dnaml.core.errors import InputError, NotFoundError
 from dnaml.datasets.state import default_folder
-from dnaml.tracking import Store, Training, described, log_training, model_folder, models, store_of
+from dnaml.tracking import Store, Training, described, log_training, model_folder, models, prepare, store_of
 
 BYTES = b'{"schema": "any"}'
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Make one store for the module: its schema takes seconds to make."""
+    """Make one store for the module: its schema takes seconds to make. Two make it at once, after one was killed."""
     folder = tmp_path_factory.mktemp("tracked")
-    return Store(uri=f"sqlite:///{folder / 'mlflow.sqlite'}", artifacts=folder / "mlflow-artifacts")
+    (folder / ".mlflow.sqlite.new").write_bytes(b"half a schema")
+    made = Store(uri=f"sqlite:///{folder / 'mlflow.sqlite'}", artifacts=folder / "mlflow-artifacts")
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(prepare, (made, made)))
+    return made
 
 
 @pytest.fixture
@@ -125,6 +130,11 @@ def test_asking_makes_no_store(tmp_path):
     assert models(store=store) == {}
     assert described(store=store) == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_make_a_store_at_once_leave_one_that_is_whole(store):
+    assert not store.database.with_name(".mlflow.sqlite.new").exists()
+    assert tracking.write_pages([tracking.Page(name="page")], store=store)
 
 
 def test_a_folder_without_a_manifest_is_not_logged(tmp_path, store):

@@ -43,8 +43,7 @@ def ui(
     if dry_run:
         screen.answer({"command": command}, " ".join(command))
         return 0
-    if store.database is not None:
-        store.database.parent.mkdir(parents=True, exist_ok=True)
+    tracking.prepare(store)
     screen.note(f"http://{host}:{port} shows {store.uri}; Ctrl-C ends it")
     environment = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
     return 1 if subprocess.run(command, env=environment, check=False).returncode else 0
