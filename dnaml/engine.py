@@ -39,17 +39,23 @@ from dnaml.telemetry.refresh import Refresher
 from dnaml.telemetry.watch import Watch
 
 HEALTH = "health.json"  # in the state folder, while something is degraded
+Decided = Callable[[Sequence[Command], float], None]
 _log = logging.getLogger(__name__)
 _encode_decision = msgspec.json.Encoder().encode
 
 
-def run(controller: Controller, backend: Backend, *observers: Callable[[Event], None]) -> None:
-    """Drive a controller with a backend's events until they end; observers (the journal is one) see each first."""
+def run(
+    controller: Controller, backend: Backend, *observers: Callable[[Event], None], decided: Decided | None = None
+) -> None:
+    """Drive a controller with a backend's events; observers see each first, `decided` what followed, in how long."""
     for event in backend.events():
         for observe in observers:
             observe(event)
         reach(CrashPoint.EVENT_APPENDED)
+        began_s = time.perf_counter()
         commands = controller.handle(event)
+        if decided is not None and commands:
+            decided(commands, time.perf_counter() - began_s)
         reach(CrashPoint.COMMANDS_DECIDED)
         for command in commands:
             backend.do(command)
@@ -117,6 +123,9 @@ class Watcher:
 
     def explained(self, command: Explain) -> None:
         """Take the reason why a job waits."""
+
+    def decided(self, commands: Sequence[Command], took_s: float) -> None:
+        """Take what was decided at an event, before it is carried out, and how long that took."""
 
     def broke(self, error: BaseException) -> None:
         """Take the error that ended the loop."""
@@ -195,14 +204,8 @@ class Engine:
         if predictor is not None:
             predictor = Guarded.of(predictor, report=self._keep_health)
         self.controller.offer(policy, predictor)
-        self.post(
-            ev.Configured(
-                at_s=self.now_s(),
-                policy=policy.name if policy else "",
-                model=predictor.version if predictor else "",
-                objective=objective,
-            )
-        )
+        names = (policy.name if policy else "", predictor.version if predictor else "")
+        self.post(ev.Configured(at_s=self.now_s(), policy=names[0], model=names[1], objective=objective))
 
     def post(self, event: Event) -> None:
         """Add an event to the stream: resources that come and go, cancellations, prices."""
@@ -243,7 +246,8 @@ class Engine:
 
     def _loop(self) -> None:
         try:
-            run(self.controller, self.backend, self._on_event, self.store.append, self._watcher.happened)
+            heard = (self._on_event, self.store.append, self._watcher.happened)
+            run(self.controller, self.backend, *heard, decided=self._watcher.decided)
         except BaseException as error:  # noqa: BLE001  # the loop's edge: whoever waits must hear of it
             self._failure = self._failure or error
         try:
@@ -279,8 +283,7 @@ class Engine:
         for path in self.state.inbox.glob("migrate-*"):
             where = path.read_text(encoding="utf-8") or None
             path.unlink(missing_ok=True)
-            job_id = path.name.removeprefix("migrate-")
-            self.post(ev.MigrateRequested(at_s=self.now_s(), job_id=job_id, resource_id=where))
+            self.post(ev.MigrateRequested(at_s=self.now_s(), job_id=path.name[len("migrate-") :], resource_id=where))
 
     def _resume(self, policy: Policy, predictor: Predictor, objective: Objective, seed: int) -> None:
         """Replay the journal, then take in what was accepted but not yet journaled."""

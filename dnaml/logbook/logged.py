@@ -65,6 +65,10 @@ class LoggedWatcher(Watcher):
         """Hand on why a job waits."""
         self._inner.explained(command)
 
+    def decided(self, commands: Sequence[Command], took_s: float) -> None:
+        """Hand on what was decided."""
+        self._inner.decided(commands, took_s)
+
     def broke(self, error: BaseException) -> None:
         """Hand on what ended the loop."""
         self._inner.broke(error)

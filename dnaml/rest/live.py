@@ -142,6 +142,12 @@ class Live(Watcher):
         """Keep why a job waits."""
         self.waits[command.job_id] = command.reason
 
+    def decided(self, commands: Sequence[Command], took_s: float) -> None:
+        """Share what deciding took among the attempts that it placed; waits and wake-ups are no decisions."""
+        placed = sum(isinstance(command, StartAttempt) for command in commands)
+        for listener in self.listeners if placed and self._live else ():
+            listener.decided(took_s / placed, placed)
+
     def broke(self, error: BaseException) -> None:
         """Keep what ended the engine's loop; nothing is admitted any more."""
         self.broken = error
@@ -293,3 +299,6 @@ class LiveListener:
 
     def ended(self, view: JobView) -> None:
         """Take a job that has ended."""
+
+    def decided(self, each_s: float, count: int) -> None:
+        """Take how long each of so many decisions took that were made together."""

@@ -43,7 +43,10 @@ class Metrics(LiveListener):
             "dnaml_prediction_error_ratio", "Measured over predicted median runtime.", buckets=_RATIOS, registry=kept
         )
         self._decided = Histogram(
-            "dnaml_decision_seconds", "Time of a plan over REST.", buckets=_DECISIONS, registry=kept
+            "dnaml_decision_seconds",
+            "Time of a decision: of a job, and of a plan over REST.",
+            buckets=_DECISIONS,
+            registry=kept,
         )
         self._cost = Counter("dnaml_cost_usd", "What ended attempts cost, US dollars.", registry=kept)
         self._inside: deque[bool] = deque(maxlen=_REMEMBERED)
@@ -79,9 +82,10 @@ class Metrics(LiveListener):
         if row.cost_usd is not None and row.cost_usd > 0:
             self._cost.inc(row.cost_usd)
 
-    def decided(self, took_s: float) -> None:
-        """Count a plan that was asked for."""
-        self._decided.observe(took_s)
+    def decided(self, each_s: float, count: int = 1) -> None:
+        """Count decisions made together: where jobs go, or a plan that was asked for."""
+        for _ in range(count):
+            self._decided.observe(each_s)
 
     # -- asked by Prometheus -----------------------------------------------------------------------------------------
 

@@ -163,6 +163,7 @@ def test_forecast_prices_models_and_metrics_answer(api: Client) -> None:
         "system_cpu_utilization",
     ):
         assert name in text, name
+    assert "dnaml_decision_seconds_count 0.0" not in text  # the decision of the job counts, not only plans asked for
 
 
 @pytest.mark.slow
