@@ -53,7 +53,7 @@ def _made(quick: bool) -> list[Row]:
 
 def _settings(folder: Path) -> ServiceSettings:
     limits = Limits(requests_per_s=1e6, burst=10_000_000)
-    allow = ("tests.rest.work",)
+    allow = ("benchmarks.api.calls",)
     return ServiceSettings(state=folder / "state", root=folder, allow=allow, allow_argv=True, limits=limits)
 
 

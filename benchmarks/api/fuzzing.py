@@ -26,7 +26,7 @@ _ODD: tuple[Any, ...] = (
     {"a": {"b": {"c": 1}}},
     "'; DROP TABLE events; --",
     "$(touch canary)",
-    "tests.rest.work:double",
+    "benchmarks.api.calls:double",
     "os:system",
     1 << 70,
 )
@@ -34,7 +34,7 @@ _RAW = (
     b"",
     b"{",
     b"NaN",
-    b'{"computation": "tests.rest.work:double", "args": [NaN]}',
+    b'{"computation": "benchmarks.api.calls:double", "args": [NaN]}',
     b'{"name": "\\ud800"}',
     b"[" * 100_000,
     b'{"args": [' + b"7" * 6_000 + b"]}",
@@ -45,10 +45,10 @@ _RAW = (
 )
 _SEEDS: dict[str, list[Any]] = {
     "/api/v1/jobs": [
-        {"computation": "tests.rest.work:double", "args": [1], "constraints": {"deadline": "1h"}},
+        {"computation": "benchmarks.api.calls:double", "args": [1], "constraints": {"deadline": "1h"}},
         {"run": ["true"], "envs": {"A": "b"}, "resources": {"cpus": "1+", "memory": "1GB"}},
     ],
-    "/api/v1/jobs/batch": [{"jobs": [{"computation": "tests.rest.work:double", "args": [1]}]}],
+    "/api/v1/jobs/batch": [{"jobs": [{"computation": "benchmarks.api.calls:double", "args": [1]}]}],
     "/api/v1/resources": [{"id": "fuzzed", "site": "cloud", "price": 1.0, "spec": {"cores": 4}}],
     "/api/v1/models/train": [{"table": "nowhere.csv", "name": "model", "seed": 1}],
 }

@@ -79,11 +79,11 @@ async def _repeated(port: int, keys: int) -> tuple[int, int]:
     wires = [await Wire.to(port) for _ in range(REPEATS)]
     doubled = changed = 0
     for number in range(keys):
-        body = json.dumps({"computation": "tests.rest.work:double", "args": [number]}).encode()
+        body = json.dumps({"computation": "benchmarks.api.calls:double", "args": [number]}).encode()
         key = f"key-{number}"
         answers = await asyncio.gather(*(wire.ask("POST", "/api/v1/jobs", body, Idempotency_Key=key) for wire in wires))
         doubled += len({answer.json()["id"] for answer in answers}) - 1
-        other = await wires[0].ask("POST", "/api/v1/jobs", body.replace(b"double", b"say"), Idempotency_Key=key)
+        other = await wires[0].ask("POST", "/api/v1/jobs", body.replace(b"double", b"wait_for"), Idempotency_Key=key)
         changed += other.status != 409
     seen, place = 0, "/api/v1/jobs?limit=500"
     while place:

@@ -52,7 +52,7 @@ async def fill(port: int, count: int) -> list[str]:
     """Submit jobs that wait for ever, in batches, and return their ids."""
     wire, ids = await Wire.to(port), []
     for first in range(0, count, 500):
-        jobs = [{"computation": "tests.rest.work:wait_for", "args": [f"/nowhere/{first + n}"]} for n in range(500)]
+        jobs = [{"computation": "benchmarks.api.calls:wait_for", "args": [f"/nowhere/{first + n}"]} for n in range(500)]
         answer = await wire.ask("POST", "/api/v1/jobs/batch", json.dumps({"jobs": jobs[: count - first]}).encode())
         assert answer.status == 202, answer.body
         ids += [one["id"] for one in answer.json()["items"]]

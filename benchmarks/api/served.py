@@ -15,7 +15,7 @@ from benchmarks.api.plans import bodies
 from benchmarks.report import Op, Row
 
 ROOT = Path(__file__).resolve().parents[2]
-SUBMITTED = json.dumps({"computation": "tests.rest.work:double", "args": [1]}).encode()
+SUBMITTED = json.dumps({"computation": "benchmarks.api.calls:double", "args": [1]}).encode()
 
 
 class Served:
@@ -29,7 +29,7 @@ class Served:
         self.began_s = time.monotonic()
         self.folder = tempfile.TemporaryDirectory()
         words = ["--port", "0", "--json", "--quiet", "--state", str(Path(self.folder.name) / "state")]
-        words += ["--root", str(ROOT), "--allow", "tests.rest.work", *self._words]
+        words += ["--root", str(ROOT), "--allow", "benchmarks.api.calls", *self._words]
         command = [sys.executable, "-m", "dnaml", "serve", *words]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT)
         assert self.process.stdout is not None

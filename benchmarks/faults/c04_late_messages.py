@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.faults.outcome import Bar, Outcome, Tier
-from tests.sim.checker import violations
-from tests.sim.script import script_of
-from tests.sim.world import World
+from benchmarks.histories.checker import violations
+from benchmarks.histories.script import script_of
+from benchmarks.histories.world import World
 
 ID = "C4"
 RUNS = {Tier.QUICK: 50, Tier.SOAK: 2_000}

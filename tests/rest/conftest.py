@@ -80,7 +80,7 @@ def settings_of(folder: Path, **changes: Any) -> ServiceSettings:
     base = ServiceSettings(
         state=folder / "state",
         root=root,
-        allow=(WORK,),
+        allow=(WORK, "benchmarks.api.calls"),
         allow_argv=True,
         cores=2,
         resources=(Resource(id="here", slots=2, price_usd_per_h=0.5, spec={"cores": 2.0}),),

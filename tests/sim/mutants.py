@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from benchmarks.histories.backend import SimBackend
+from benchmarks.histories.script import Script
+from benchmarks.histories.world import World, controller_for
 from dnaml.core import events as ev
 from dnaml.core.events import Command, EndJob, Event
 from dnaml.schedule.controller import Controller
-from tests.sim.backend import SimBackend
-from tests.sim.script import Script
-from tests.sim.world import World, controller_for
 
 
 class _Wrapped:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.sim.checker import violations
+from benchmarks.histories.checker import violations
+from benchmarks.histories.world import world_of
 from tests.sim.mutants import MUTANTS
-from tests.sim.world import world_of
 
 WITHIN = 400
 SAYS = {

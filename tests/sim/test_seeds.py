@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.sim.checker import violations
-from tests.sim.journal import FileJournal
-from tests.sim.world import world_of
+from benchmarks.histories.checker import violations
+from benchmarks.histories.journal import FileJournal
+from benchmarks.histories.world import world_of
 
 SEEDS, EACH = 1_000, 100
 
@@ -13,7 +13,7 @@ SEEDS, EACH = 1_000, 100
 def test_no_seed_breaks_what_is_promised(first):
     for seed in range(first, first + EACH):
         found = violations(world_of(seed))
-        assert not found, f"python -m tests.sim {seed}: {found}"
+        assert not found, f"python -m benchmarks.histories {seed}: {found}"
 
 
 def test_the_same_seed_gives_the_same_journal():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sim.checker import violations
-from tests.sim.world import world_of
+from benchmarks.histories.checker import violations
+from benchmarks.histories.world import world_of
 
 FIRST, SEEDS, EACH = 1_000, 10_000, 500
 
@@ -12,4 +12,4 @@ FIRST, SEEDS, EACH = 1_000, 10_000, 500
 def test_no_seed_breaks_what_is_promised(first):
     for seed in range(first, first + EACH):
         found = violations(world_of(seed))
-        assert not found, f"python -m tests.sim {seed}: {found}"
+        assert not found, f"python -m benchmarks.histories {seed}: {found}"

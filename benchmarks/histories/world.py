@@ -4,8 +4,14 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
+from benchmarks.histories.backend import SimBackend
+from benchmarks.histories.journal import Crash, FaultyDisk, MemoryJournal, Store
+from benchmarks.histories.script import HEAL_S, LIAR, Script, script_of
+from benchmarks.histories.stated import LATENCY, StatedPredictor
+from benchmarks.histories.worker import BEAT_S, Course, Worker, digest_of, drawn_course, end_of, progress_of, seal_of
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, Cause
 from dnaml.core.events import EndJob, Event
@@ -16,11 +22,6 @@ from dnaml.schedule.controller import Controller
 from dnaml.schedule.matching import MatchingPolicy
 from dnaml.schedule.policies.fifo import FifoPolicy
 from dnaml.schedule.settings import ControllerSettings
-from tests.schedule.doubles import LATENCY, StatedPredictor
-from tests.sim.backend import SimBackend
-from tests.sim.journal import Crash, FaultyDisk, MemoryJournal, Store
-from tests.sim.script import HEAL_S, LIAR, Script, script_of
-from tests.sim.worker import BEAT_S, Course, Worker, digest_of, drawn_course, end_of, progress_of, seal_of
 
 END_S = 4_000.0  # whoever has not ended by then is lost
 CORES = 3
@@ -39,9 +40,9 @@ class Told:
 def controller_for(script: Script) -> Controller:
     """Return the real controller with short rests and every kind of move switched on."""
     settings = ControllerSettings(
-        window_jobs=script.window_jobs, cores={"here": CORES}, learn_every_s=5.0, seal_ticks=2,
-        spot_check_share=0.2, spot_check_first=2, speculation_share=1.0, speculation_least_s=0.5,
-        cooldown_s=3.0, overrun_known_runs=1,
+        window_jobs=script.window_jobs, wide_resources=script.wide_resources, cores={"here": CORES},
+        learn_every_s=5.0, seal_ticks=2, spot_check_share=0.2, spot_check_first=2,
+        speculation_share=1.0, speculation_least_s=0.5, cooldown_s=3.0, overrun_known_runs=1,
     )  # fmt: skip
     policy = FifoPolicy() if script.fifo else MatchingPolicy()
     return Controller(policy, StatedPredictor(seconds=script.seconds, spread=1.5), LATENCY, settings)
@@ -118,19 +119,19 @@ class World:
         script = self.script
         self.up = {resource.id: resource for resource in script.resources}
         for at_s, job, computation in script.jobs:
-            self.at(at_s, lambda job=job, computation=computation: self._submit(job, computation))
+            self.at(at_s, partial(self._submit, job, computation))
         for at_s, name, running in script.cancels:
-            self.at(at_s, lambda name=name, running=running: self._cancel(name, running=running))
+            self.at(at_s, partial(self._cancel, name, running=running))
         for at_s, name in script.migrations:
-            self.at(at_s, lambda name=name: self.backend.post(ev.MigrateRequested(at_s=self.now_s(), job_id=name)))
+            self.at(at_s, partial(self._migrate, name))
         for at_s, place, down_s in script.flaps:
-            self.at(at_s, lambda place=place, down_s=down_s: self._flap(place, down_s))
+            self.at(at_s, partial(self._flap, place, down_s))
         for at_s, place in script.notices:
-            self.at(at_s, lambda place=place: self._notice(place))
+            self.at(at_s, partial(self._notice, place))
         for at_s, place, usd in script.prices:
-            self.at(at_s, lambda place=place, usd=usd: self._reprice(place, usd))
+            self.at(at_s, partial(self._reprice, place, usd))
         for at_s, steps in script.crashes:
-            self.at(at_s, lambda steps=steps: setattr(self, "_crash_in", steps))
+            self.at(at_s, partial(setattr, self, "_crash_in", steps))
         self.at(HEAL_S, self._heal)
 
     def _submit(self, job: Job, computation: Computation) -> None:
@@ -142,6 +143,9 @@ class World:
 
     def _cancel(self, name: str, *, running: bool) -> None:
         self.backend.post(ev.CancelRequested(at_s=self.now_s(), job_id=name, running=running))
+
+    def _migrate(self, name: str) -> None:
+        self.backend.post(ev.MigrateRequested(at_s=self.now_s(), job_id=name))
 
     def _notice(self, place: str) -> None:
         gone_s = self.now_s() + 5.0

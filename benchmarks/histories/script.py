@@ -38,6 +38,7 @@ class Script:
     lies: bool
     fifo: bool
     window_jobs: int = 64
+    wide_resources: int = 64
     wall_jumps_s: tuple[float, ...] = field(default=())
 
 
@@ -76,6 +77,7 @@ def script_of(seed: int) -> Script:
         fifo=rng.random() < 0.3,
         window_jobs=rng.choice((2, 64)),
         wall_jumps_s=tuple(rng.choice((0.0, 864_000.0, -864_000.0)) for _ in range(8)),
+        wide_resources=rng.choice((64, 64, 1)),  # 1: even these few are planned for as many are
     )
 
 

@@ -24,6 +24,7 @@ class Worker:
 
     @property
     def resource_id(self) -> str:
+        """Return where it works."""
         return self.command.attempt.placement.resource_id
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.histories.worker import Worker
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, Cause, Usage
 from dnaml.core.events import Command, EndJob, Event, SealCheckpoint, StartAttempt, StopAttempt, WakeAt
-from tests.sim.worker import Worker
 
 if TYPE_CHECKING:
-    from tests.sim.world import World
+    from benchmarks.histories.world import World
 
 LEASE_S = 6.0
 GRACE_S = 5.0

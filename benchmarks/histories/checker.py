@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from benchmarks.histories.world import CORES, World, controller_for
 from dnaml.core import events as ev
 from dnaml.core.attempt import AttemptState, JobState, Placement, Stored
 from dnaml.core.events import EndJob, Event
 from dnaml.core.resource import Resource
-from tests.sim.world import CORES, World, controller_for
 
 
 @dataclass(slots=True)

@@ -23,16 +23,21 @@ class Crash(BaseException):
 class Store(Protocol):
     """Keeps events over the lives of several engines."""
 
-    def append(self, event: Event) -> None: ...
+    def append(self, event: Event) -> None:
+        """Keep an event; it is stored from the next flush on."""
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """Store what is pending."""
 
-    def replay(self) -> Iterator[Event]: ...
+    def replay(self) -> Iterator[Event]:
+        """Yield what is stored, oldest first."""
 
-    def lose_pending(self) -> None: ...
+    def lose_pending(self) -> None:
+        """Die: forget what is not stored."""
 
     @property
-    def head(self) -> tuple[int, int]: ...
+    def head(self) -> tuple[int, int]:
+        """Return the number of events and the checksum of the last."""
 
 
 class MemoryJournal:
@@ -44,23 +49,28 @@ class MemoryJournal:
 
     @property
     def head(self) -> tuple[int, int]:
+        """Return the number of events and the checksum of the last."""
         rows = self._pending or self.rows
         return len(self.rows) + len(self._pending), rows[-1][2] if rows else 0
 
     def append(self, event: Event) -> None:
+        """Keep an event; it is stored from the next flush on."""
         kind, body = type(event).__name__, encode_event(event)
         self._pending.append((kind, body, zlib.crc32(body, zlib.crc32(kind.encode(), self.head[1]))))
         if isinstance(event, Settled):
             self.flush()
 
     def flush(self) -> None:
+        """Store what is pending."""
         self.rows += self._pending
         self._pending = []
 
     def lose_pending(self) -> None:
+        """Die: forget what is not stored."""
         self._pending = []
 
     def replay(self) -> Iterator[Event]:
+        """Yield what is stored, oldest first."""
         chain = 0
         for kind, body, stored in list(self.rows):
             chain = zlib.crc32(body, zlib.crc32(kind.encode(), chain))
@@ -79,20 +89,25 @@ class FileJournal:
 
     @property
     def head(self) -> tuple[int, int]:
+        """Return the number of events and the checksum of the last."""
         return self._opened.head
 
     def append(self, event: Event) -> None:
+        """Keep an event; it is stored from the next flush on."""
         self._opened.append(event)
 
     def flush(self) -> None:
+        """Store what is pending."""
         self._opened.flush()
 
     def lose_pending(self) -> None:
+        """Die: forget what is not stored."""
         self._opened.abandon()
         self._opened = SqlJournal(self._path)
         self._opened.take_over()
 
     def replay(self) -> Iterator[Event]:
+        """Yield what is stored, oldest first."""
         yield from self._opened.replay()
 
 

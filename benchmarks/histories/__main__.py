@@ -1,9 +1,9 @@
-"""Replays one seed and prints its history: `python -m tests.sim SEED [how many]`."""
+"""Replays one seed and prints its history: `python -m benchmarks.histories SEED [how many]`."""
 
 import sys
 
-from tests.sim.checker import violations
-from tests.sim.world import World, world_of
+from benchmarks.histories.checker import violations
+from benchmarks.histories.world import World, world_of
 
 
 def show(seed: int, *, whole: bool) -> int:
