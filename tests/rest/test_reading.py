@@ -87,7 +87,7 @@ def test_the_pool_is_told_with_its_dna_and_what_may_run(done: Any) -> None:
     about = reads.about()
     assert (about.url, about.allowed, about.argv, about.needs_token) == (
         "http://localhost",
-        ("tests.rest.work", "benchmarks.api.calls"),
+        ("benchmarks.api.calls", "tests.rest.work"),
         True,
         True,
     )
