@@ -114,6 +114,30 @@ def test_the_public_sets_are_found_by_what_stands_beside_them():
 
 
 @needs_data
+@pytest.mark.parametrize("folder", ["gavel", "sia"])
+def test_every_public_trace_is_read_and_has_jobs_that_can_run(folder):
+    for file in sorted((DATA / folder / "traces").glob("*.csv")):
+        trace = read(file)
+        able = sum(bool(np.isfinite(job.runtime_s).any()) for job in trace.jobs)
+        assert able > 0.6 * len(list(trace.jobs)), file.name
+
+
+def test_a_gang_whose_speed_nobody_measured_cannot_run(tmp_path):
+    (tmp_path / "traces").mkdir()
+    head = "job_id,job_type,scale_factor,total_steps,arrival_s,duration_v100_s,priority,slo_factor"
+    file = tmp_path / "traces" / "own.csv"
+    file.write_text(f"{head}\nalone,net,1,100,0,,1,\ngang,net,32,100,5,,1,\n")
+    speeds = "\n".join(f"net,1,{kind},1,2.0" for kind in gavel.TYPES)
+    (tmp_path / "throughputs.csv").write_text(f"job_type,gpus,resource_type,consolidated,steps_per_s\n{speeds}\n")
+    (tmp_path / "clusters.json").write_text(
+        '{"round_s": 360, "prices_usd_per_gpu_hour": {"on_demand": {"v100": 2, "p100": 1, "k80": 0.5}}}'
+    )
+    report = replay(read(file), by_name("srpt"))
+    assert report.jobs == 1
+    assert report.unplaced == {"gang": "it can run in no configuration"}
+
+
+@needs_data
 def test_packing_problems_are_read():
     nodes, pods = packing.openb(DATA / "openb")
     assert (len(nodes.names), int(nodes.gpus.sum())) == (1523, 6212)

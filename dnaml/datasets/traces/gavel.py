@@ -23,7 +23,8 @@ _WINDOWS = {600: (100, 500), 4000: (1000, 3000)}
 def load(folder: Path, name: str, *, cluster: tuple[int, int, int] = (12, 12, 12)) -> Trace:
     """Return one trace of a folder with `traces/`, `throughputs.csv` and `clusters.json`; `cluster` counts each type.
 
-    Of a continuous trace the middle jobs are measured, as its authors do. Raises InputError for an unknown trace.
+    Of a continuous trace the middle jobs are measured, as its authors do. A gang whose speed nobody measured cannot
+    run. Raises InputError for an unknown trace.
     """
     path = folder / "traces" / f"{name}.csv"
     if not path.is_file():
@@ -95,7 +96,7 @@ def _speeds(path: Path) -> dict[tuple[str, int, str], float]:
 
 def _job(row: dict[str, str], speeds: dict[tuple[str, int, str], float]) -> TraceJob:
     gang, steps, arrival_s = int(row["scale_factor"]), float(row["total_steps"]), float(row["arrival_s"])
-    speed = np.array([speeds[row["job_type"], gang, kind] for kind in TYPES])
+    speed = np.array([speeds.get((row["job_type"], gang, kind), 0.0) for kind in TYPES])
     runtime_s = np.where(speed > 0, steps / np.where(speed > 0, speed, 1.0), np.inf)
     allowed_s = float(row["slo_factor"] or 0) * float(row["duration_v100_s"] or 0)
     return TraceJob(
