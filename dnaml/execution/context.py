@@ -60,6 +60,7 @@ class Context:
         part: int = 0,
         parts: int = 1,
         lineage: str = "",
+        restored: Callable[[], None] | None = None,
         report: Callable[[Checkpoint, float], None] | None = None,
         trouble: Callable[[str], None] | None = None,
         stop: StopFlag | None = None,
@@ -83,6 +84,7 @@ class Context:
         self._lineage = lineage or job_id
         self._store = store
         self._checkpoint_id = checkpoint_id
+        self._restored = restored
         self._report = report
         self._trouble = trouble or _log.warning
         self._stop = stop or threading.Event()
@@ -115,6 +117,8 @@ class Context:
                 self._trouble(f"{error}; an older one is tried")
                 continue
             self._wait_again()
+            if self._restored is not None:
+                self._restored()
             return state
         return default
 

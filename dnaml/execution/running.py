@@ -42,11 +42,12 @@ SealedToEngine = Callable[[messages.Sealed], None]
 class Runner:
     """Runs one attempt after the other; `stop` is the flag that a running one looks at."""
 
-    def __init__(self, checkpoints: Path, token: str, sealed: SealedToEngine) -> None:
+    def __init__(self, checkpoints: Path, token: str, sealed: SealedToEngine, beat: Callable[[], None]) -> None:
         self.stop = threading.Event()
         self._checkpoints = checkpoints
         self._token = token
         self._sealed = sealed
+        self._beat = beat
         self._meter = Meter()
         self._functions: dict[str, Callable[..., Any]] = {}
         self._context: Context | None = None
@@ -194,6 +195,7 @@ class Runner:
             part=begin.part,
             parts=begin.parts,
             lineage=begin.lineage,
+            restored=self._beat,
             report=report,
             stop=self.stop,
         )

@@ -32,7 +32,7 @@ class Worker:
         self._data = data
         self._control = control
         self._beat_every_s = beat_every_s
-        self._runner = Runner(checkpoints, token, self._send_sealed)
+        self._runner = Runner(checkpoints, token, self._send_sealed, self._beat)
         self._waiting: dict[str, messages.Begin] = {}
         self._to_warm: list[messages.Warm] = []
         self._current = ""
@@ -111,11 +111,16 @@ class Worker:
                 os.kill(os.getpid(), signal.SIGKILL)
             for frame in reader.feed(data or b""):
                 self._on_control(messages.decode_from_engine(frame))
-            try:
-                self._flush(0.0)
+            self._beat()
+
+    def _beat(self) -> None:
+        """Say how far the attempt is: every second, and once it has restored its state, for which a move waits."""
+        try:
+            self._flush(0.0)
+            with self._sending:
                 self._control.sendall(messages.framed(messages.encode(self._runner.so_far())))
-            except OSError:
-                os.kill(os.getpid(), signal.SIGKILL)
+        except OSError:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _on_control(self, message: messages.FromEngine) -> None:
         if isinstance(message, messages.Stop):

@@ -206,6 +206,7 @@ class Controller:
         if 0.0 <= event.progress <= 1.0 and (before is None or event.progress > before.progress):
             entry.pace[attempt.id] = Pace(progress=event.progress, used_s=event.used_s, at_s=event.at_s)
             self._expect(entry, attempt.id, event)
+            self._moves.handovers.progressed(attempt.id)
 
     def _expect(self, entry: Entry, attempt_id: str, event: ev.AttemptProgressed) -> None:
         """Correct when the attempt's slot is expected to be free."""

@@ -86,6 +86,13 @@ class Handovers:
             entry.moved_at_s = at_s
             move.begun, move.waited = target.id, 0
 
+    def progressed(self, attempt_id: str) -> None:
+        """Finish the move to an attempt that tells how far it is: it lives."""
+        for move in self.open.values():
+            if move.begun == attempt_id:
+                self._finish(move)
+                return
+
     def _finish(self, move: Handover) -> None:
         """Stop the source: its target lives."""
         del self.open[move.source]

@@ -70,8 +70,10 @@ def test_the_same_function_runs_plainly_and_from_a_checkpoint(store: CheckpointS
     total(10, make(), 4)
     newest = store.newest("job")
     assert newest is not None
-    resumed = make(epoch=2, attempt_id="a2", checkpoint_id=newest.id)
+    told: list[float] = []
+    resumed = make(epoch=2, attempt_id="a2", checkpoint_id=newest.id, restored=lambda: told.append(resumed.progress))
     assert total(10, resumed, 10) == 45
+    assert told == [newest.progress]
     assert resumed.progress == 1.0
 
 

@@ -17,7 +17,7 @@ def told(folder: Path, call: object, *args: object) -> str:
     begin = messages.Begin("a.1", 1, "a", "c", messages.encode(payload), None, None)
     before = signal.getsignal(signal.SIGTERM)  # a runner takes it
     try:
-        ended = Runner(folder, "token", lambda sealed: None).run(begin)
+        ended = Runner(folder, "token", lambda sealed: None, lambda: None).run(begin)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended.state == "failed"

@@ -52,8 +52,8 @@ def test_a_move_seals_first_then_starts_at_the_target_and_stops_the_source_last(
     assert target.decision.policy == "matching/move"
     assert target.decision.chosen == "r1"
     assert stops(desk.began(target)) == []
-    assert stops(desk.progressed(target, 0.2)) == []
-    assert stops(desk.tick(1.0)) == ["a.1"]
+    assert stops(desk.progressed(source, 0.15)) == []
+    assert stops(desk.progressed(target, 0.2)) == ["a.1"]
     assert desk.ended(source, STOPPED, "moved") == []
     assert ends(desk.done(target)) == [("a", JobState.SUCCEEDED)]
 
@@ -257,8 +257,7 @@ def test_what_runs_at_a_price_that_rose_is_moved_before_what_waits_takes_its_pla
     (target,) = starts(desk.sealed(source, 0.1))
     assert target.attempt.placement.resource_id == "r1"
     desk.began(target)
-    desk.progressed(target, 0.2)
-    assert stops(desk.tick(1.0)) == ["a.1"]
+    assert stops(desk.progressed(target, 0.2)) == ["a.1"]
     assert where(desk.ended(source, STOPPED, "moved")) == []
     assert where(desk.done(target)) == [("b.1", "r1")]
 

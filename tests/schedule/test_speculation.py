@@ -69,8 +69,7 @@ def test_a_straggler_that_can_be_saved_moves_instead():
     assert (seals(said), starts(said)) == (["a.1"], [])
     (target,) = starts(desk.sealed(straggler, 0.2))
     desk.began(target)
-    desk.progressed(target, 0.3)
-    assert stops(desk.tick()) == ["a.1"]
+    assert stops(desk.progressed(target, 0.3)) == ["a.1"]
 
 
 def test_an_attempt_in_its_predicted_interval_is_left_alone():
