@@ -93,6 +93,18 @@ class Resource:
         if self.cpu_quota_share is not None and not self.cpu_quota_share > 0:
             raise InputError(f"{self.id}: cpu_quota_share must be positive, got {self.cpu_quota_share}")
 
+    def carries(self, wanted: Mapping[str, str]) -> bool:
+        """Say whether it has each wanted label; a wanted value after `!` is one that it must not have.
+
+        >>> import dnaml
+        >>> dnaml.Resource(id="gpu0", labels={"zone": "a"}).carries({"zone": "a", "tenant": "!other"})
+        True
+        """
+        return all(
+            self.labels.get(key) != value[1:] if value.startswith("!") else self.labels.get(key) == value
+            for key, value in wanted.items()
+        )
+
     def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value) or value < 0:
             raise InputError(f"{self.id}: {name} must be finite and not negative, got {value}")

@@ -63,6 +63,8 @@ PRESETS: Mapping[str, Mapping[str, float]] = {
 class Constraints:
     """Limits that a placement must keep; None means no limit. Times count from submission.
 
+    `labels` are those that the resource must have; a value after `!` is one that it must not have.
+
     >>> import dnaml
     >>> dnaml.Constraints(deadline_s=3600, max_cost_usd=0.5).deadline_s
     3600

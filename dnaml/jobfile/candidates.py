@@ -41,8 +41,7 @@ def _tests(wishes: ResourceWishes) -> Iterator[tuple[str, Test, Callable[[Sequen
         spot = str(wishes.use_spot).lower()
         yield f"resources.use_spot {spot}", lambda one: one.labels.get("use_spot", "false") == spot, _count
     if wishes.labels:
-        items = wishes.labels.items()
-        yield f"resources.labels {wishes.labels}", lambda one: items <= one.labels.items(), _count
+        yield f"resources.labels {wishes.labels}", lambda one: one.carries(wishes.labels), _count
     if wishes.accelerators is not None:
         choices = wishes.accelerator_choices()
         yield f"resources.accelerators {wishes.accelerators!r}", lambda one: _accelerates(one, choices), _accelerators

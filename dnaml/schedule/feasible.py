@@ -4,7 +4,7 @@ Limits come first: memory, gang size, the job's constraints, and what the predic
 computed at once, in microseconds where no job has constraints; a reason is put in words only when somebody asks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -130,13 +130,9 @@ def keeps_static(limits: Constraints, resource: Resource) -> bool:
     return (
         (not limits.kinds or resource.kind in limits.kinds)
         and (not limits.resource_ids or resource.id in limits.resource_ids)
-        and _carries(resource, limits.labels)
+        and resource.carries(limits.labels)
         and not _is_too_dear(limits, resource)
     )
-
-
-def _carries(resource: Resource, labels: Mapping[str, str]) -> bool:
-    return all(resource.labels.get(key) == value for key, value in labels.items())
 
 
 def _is_too_dear(limits: Constraints, resource: Resource) -> bool:
@@ -228,8 +224,12 @@ def _says_id(case: _Case, r: int, who: str) -> str:
 
 
 def _says_label(case: _Case, r: int, who: str) -> str:
-    wanted = ", ".join(f"{key}={value}" for key, value in case.limits.labels.items())
-    return f"needs the labels {wanted}, {who} lacks one"
+    have, wanted = case.resources[r], case.limits.labels.items()
+    for key, value in wanted:
+        if value.startswith("!") and not have.carries({key: value}):
+            return f"must not run where {key}={value[1:]}, {who} is there"
+    needed = ", ".join(f"{key}={value}" for key, value in wanted if not value.startswith("!"))
+    return f"needs the labels {needed}, {who} lacks one"
 
 
 def _says_price(case: _Case, r: int, who: str) -> str:
@@ -275,7 +275,7 @@ _RULES = (
         breaks=lambda case, r: bool(case.limits.resource_ids) and case.resources[r].id not in case.limits.resource_ids,
         says=_says_id,
     ),
-    _Rule(breaks=lambda case, r: not _carries(case.resources[r], case.limits.labels), says=_says_label),
+    _Rule(breaks=lambda case, r: not case.resources[r].carries(case.limits.labels), says=_says_label),
     _Rule(
         breaks=lambda case, r: _is_too_dear(case.limits, case.resources[r]),
         says=_says_price,

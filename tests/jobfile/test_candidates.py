@@ -54,6 +54,7 @@ POOL = (HERE, SMALL, LARGE, GPUS, SILENT)
         ({"use_spot": True}, ("small",)),
         ({"use_spot": False}, ("here", "large", "gpus", "silent")),
         ({"labels": {"team": "a"}}, ("here",)),
+        ({"labels": {"team": "!a", "provider": "!gcp"}}, ("small", "gpus", "silent")),
         ({"cpus": "8+", "memory": "32+"}, ("large", "gpus")),
     ],
 )

@@ -47,6 +47,8 @@ def limited(**limits: Any) -> Problem:
         ({"kinds": (Kind.GPU,)}, [False, True], "runs only on gpu, r0 is cpu"),
         ({"resource_ids": ("r1",)}, [False, True], "runs only on r1, r0 is none of these"),
         ({"labels": {"zone": "a"}}, [True, False], "needs the labels zone=a, r1 lacks one"),
+        ({"labels": {"zone": "!a"}}, [False, True], "must not run where zone=a, r0 is there"),
+        ({"labels": {"zone": "a", "rack": "!b"}}, [True, False], "needs the labels zone=a, r1 lacks one"),
         ({"max_price_usd_per_h": 1.5}, [True, False], "the limit is 1.5 USD an hour, the price of r1 is 2 USD"),
         ({"max_cost_usd": 0.005}, [True, False], "the limit is 0.005 USD, the cost (p90) on r1 is 0.01304 USD"),
         ({"deadline_s": 20.0}, [True, False], "the deadline is in 20 s, r1 needs until 23.94 s (p95 with its queue)"),

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, vstack
 
-from dnaml.schedule.rounds.round import FloatArray, IntArray, Round
+from dnaml.schedule.rounds.round import FloatArray, IntArray, Round, relative
 
 _LARGEST = 60_000  # variables; beyond it intervals are made coarser
 
@@ -28,7 +28,7 @@ def cheapest_usd(now: Round) -> float:
 
 
 def mean_completion_s(now: Round, *, growth: float = 1.1) -> float:
-    """Return a lower bound of the mean time from arrival to end, over the jobs that can run, if no others come."""
+    """Return a lower bound of the weighted mean time from arrival to end, over jobs that can run, if no others come."""
     left_s = np.where(now.feasible, now.left_s, np.inf)
     able = np.flatnonzero(np.isfinite(left_s).any(axis=1))
     if not len(able):
@@ -39,8 +39,9 @@ def mean_completion_s(now: Round, *, growth: float = 1.1) -> float:
     edges = intervals(horizon_s, max(now.round_s, horizon_s / 200), growth)
     while len(able) * len(now.pool) * len(edges) > _LARGEST and len(edges) > 3:
         edges = np.append(edges[:-1:2], edges[-1])
-    waited_s = float((now.at_s - now.arrived_s[able]).mean())
-    return waited_s + _program(now, left_s, units, edges) + float(best_s.mean()) / 2
+    weight = relative(now.weight[able])
+    waited_s = float(((now.at_s - now.arrived_s[able]) * weight).mean())
+    return waited_s + _program(now, left_s, units, edges, weight) + float((best_s * weight).mean()) / 2
 
 
 def _enough(now: Round, left_s: FloatArray, units: IntArray) -> float:
@@ -52,8 +53,8 @@ def _enough(now: Round, left_s: FloatArray, units: IntArray) -> float:
     return float(2.0 * max(each) + left_s[rows, column].max())
 
 
-def _program(now: Round, left_s: FloatArray, units: IntArray, edges: FloatArray) -> float:
-    """Return the least mean over the jobs of the start of the interval in which their pieces run."""
+def _program(now: Round, left_s: FloatArray, units: IntArray, edges: FloatArray, weight: FloatArray) -> float:
+    """Return the least mean, by weight [J], of the start of the interval in which their pieces run."""
     length = np.diff(edges)
     count, steps, pools = len(left_s), len(length), len(now.capacity)
     j, k, i = (axis.ravel() for axis in np.meshgrid(*(np.arange(n) for n in (*left_s.shape, steps)), indexing="ij"))
@@ -66,7 +67,7 @@ def _program(now: Round, left_s: FloatArray, units: IntArray, edges: FloatArray)
     alone = coo_matrix((np.ones(len(j)), (j * steps + i, here)), (count * steps, len(j)))
     room = (now.capacity[:, None] * length).ravel()
     found = linprog(
-        edges[i] * share / count,
+        edges[i] * share * weight[j] / count,
         A_ub=vstack([used, alone]).tocsr(),
         b_ub=np.concatenate([room, np.tile(length, count)]),
         A_eq=whole.tocsr(),

@@ -11,7 +11,7 @@ import numpy as np
 
 from dnaml.core.work import Objective
 from dnaml.schedule.rounds.choose import cheapest_columns
-from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, Round
+from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, Round, relative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,8 @@ def _values(now: Round, allowed: BoolArray, worth: Worth) -> FloatArray:
     running = np.flatnonzero(now.held != NONE)
     useful[running, now.held[running]] = 1.0
     scale = float(np.median(weight)) if len(weight) else 1.0
-    value: FloatArray = weight[:, None] / scale * rate * useful - worth.money * now.usd_per_s * 3600.0
+    weight = weight / scale * relative(now.weight)
+    value: FloatArray = weight[:, None] * rate * useful - worth.money * now.usd_per_s * 3600.0
     return value
 
 

@@ -4,13 +4,13 @@ Urgent jobs go first, by slack, on the best-priced configuration that still meet
 rising key, each on the configuration of least key whose cost is within `fill` of its cheapest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dnaml.schedule.rounds.allox import match
 from dnaml.schedule.rounds.knobs import Knobs
-from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, IntArray, Round
+from dnaml.schedule.rounds.round import NONE, Allocation, BoolArray, FloatArray, IntArray, Round, relative
 
 GRACE_S = 720.0
 """a job is still worth protecting when it is at most so late; without limit where most jobs have the same deadline"""
@@ -22,7 +22,8 @@ _HOUR_S = 3600.0
 class Ranking:
     """What the family needs of a set of jobs, computed once: their preferences do not change as they go on.
 
-    `factor` [J] multiplies the keys of single jobs: below 1 a job comes earlier.
+    `factor` [J] multiplies the keys of single jobs: below 1 a job comes earlier. A job of twice the weight comes as if
+    it were half as long, and its soft deadline is half as far away.
     """
 
     def __init__(self, now: Round, knobs: Knobs, factor: FloatArray | None = None) -> None:
@@ -35,7 +36,7 @@ class Ranking:
         dollars = now.usd_left
         least = dollars.min(axis=1, keepdims=True, initial=np.inf)
         within = allowed & (dollars <= knobs.fill * least + 1e-12)
-        self.key = keys.min(axis=1, initial=np.inf) * (1.0 if factor is None else factor)
+        self.key = keys.min(axis=1, initial=np.inf) / relative(now.weight) * (1.0 if factor is None else factor)
         self.best_s = left_s.min(axis=1, initial=np.inf)
         self.preferred = _ranked(keys, within)
         self.priced = _ranked(keys, allowed)
@@ -48,7 +49,7 @@ class Ranking:
         shortest_s = sure_s.min(axis=1, initial=np.inf)
         self._sure_s = sure_s
         self._shortest_s = np.where(np.isfinite(shortest_s), shortest_s, 0.0)
-        longest_s = np.maximum(knobs.flow_s, self._shortest_s)
+        longest_s = np.maximum(knobs.flow_s / relative(now.weight), self._shortest_s)
         self.deadline_s = np.minimum(now.deadline_s, now.arrived_s + longest_s)
         self._grace_s = np.where(_shared(now.deadline_s), np.inf, GRACE_S)
         self.knobs = knobs
@@ -132,8 +133,9 @@ def _match_rest(now: Round, ranking: Ranking, choice: IntArray, money: float) ->
     if not len(rest) or not free.sum():
         return
     extra = money * _HOUR_S * np.where(now.feasible, now.usd_left, 0.0)
-    columns, _, jobs = match(now, rest, free, extra)
-    runs_s = now.left_s[rest[jobs], columns]
+    weighed = replace(now, left_s=now.left_s / relative(now.weight)[:, None])
+    columns, _, jobs = match(weighed, rest, free, extra)
+    runs_s = weighed.left_s[rest[jobs], columns]
     for i in np.argsort(runs_s, kind="stable"):
         k = int(columns[i])
         if free[now.pool[k]]:

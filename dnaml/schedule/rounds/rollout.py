@@ -6,7 +6,7 @@ import numpy as np
 
 from dnaml.schedule.rounds.knobs import Knobs
 from dnaml.schedule.rounds.priced import Ranking
-from dnaml.schedule.rounds.round import NONE, BoolArray, FloatArray, Round
+from dnaml.schedule.rounds.round import NONE, BoolArray, FloatArray, Round, relative
 
 _REFRESH = 10
 _STEPS = 200  # decisions without an event in a future, about: a long one is looked at more coarsely
@@ -15,7 +15,7 @@ _DEFAULT_ROUND_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Future:
-    """What a rollout came to: `mean_s` of completion from arrival, the last end from now, money, and lateness.
+    """What a rollout came to: weighted `mean_s` of completion from arrival, the last end from now, money, lateness.
 
     `late_share` is the share of jobs that miss their deadline, `late_s` the largest delay beyond one.
     """
@@ -74,7 +74,7 @@ def _future(now: Round, ends_s: FloatArray, cost_usd: float, margin_s: float) ->
         return Future(mean_s=0.0, span_s=0.0, cost_usd=0.0, late_share=0.0, late_s=0.0)
     beyond_s = ends_s[known] - now.deadline_s[known] + margin_s
     return Future(
-        mean_s=float((ends_s[known] - now.arrived_s[known]).mean()),
+        mean_s=float(((ends_s[known] - now.arrived_s[known]) * relative(now.weight[known])).mean()),
         span_s=float(ends_s[known].max() - now.at_s),
         cost_usd=cost_usd,
         late_share=float((beyond_s > 0).mean()),

@@ -123,6 +123,12 @@ class RoundPolicy(Protocol):
         ...
 
 
+def relative(weight: FloatArray) -> FloatArray:
+    """Return the jobs' weights [J] over their mean: 1 where all count alike."""
+    scaled: FloatArray = weight / weight.mean() if len(weight) else weight
+    return scaled
+
+
 def check(now: Round, allocation: Allocation) -> None:
     """Raise InputError when an allocation gives what cannot run, or more of a pool than there is."""
     choice = allocation.choice

@@ -35,6 +35,23 @@ def test_fill_keeps_a_job_from_a_pool_that_costs_too_much():
     assert Priced(knobs=Knobs(fill=5.0)).allocate(now).choice.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("money", [None, 0.0])
+def test_a_heavy_job_comes_as_if_it_were_shorter(money):
+    now = a_round([[100.0], [60.0]], capacity=(1,), price=(1.0,))
+    policy = Priced(knobs=Knobs(money=money))
+    assert policy.allocate(now).choice.tolist() == [-1, 0]
+    assert policy.allocate(replace(now, weight=np.array([4.0, 1.0]))).choice.tolist() == [0, -1]
+    assert policy.allocate(replace(now, weight=np.array([4.0, 4.0]))).choice.tolist() == [-1, 0]
+
+
+def test_of_two_elastic_jobs_the_heavy_one_gets_more():
+    now = a_round([[80.0, 50.0]] * 2, units=[[1, 2]] * 2, pool=[0, 0], capacity=(3,), price=(1.0,))
+    for heavy in (0, 1):
+        weight = np.where(np.arange(2) == heavy, 8.0, 1.0)
+        choice = Adaptive().allocate(replace(now, weight=weight)).choice
+        assert now.units[heavy, choice[heavy]] == 2
+
+
 def test_single_units_are_matched_when_money_is_given():
     now = a_round([[10.0, 11.0], [10.0, 40.0], [100.0, 100.0]], price=(1.0, 1.0))
     assert Priced(knobs=Knobs(money=0.1)).allocate(now).choice.tolist() == [0, -1, 1]
@@ -91,6 +108,8 @@ def test_the_bounds_are_below_what_any_rollout_reaches():
         future = rollout(now, Knobs(fill=9.0))
         assert mean_completion_s(now) <= future.mean_s
         assert cheapest_usd(now) <= future.cost_usd * (1 + 1e-9)
+        unequal = replace(now, weight=np.random.default_rng(seed).uniform(0.2, 5.0, 20))
+        assert mean_completion_s(unequal) <= rollout(unequal, Knobs(fill=9.0)).mean_s
     assert mean_completion_s(a_round([[np.inf]], capacity=(1,), price=(1.0,))) == 0.0
     one = a_round([[100.0]], capacity=(1,), price=(1.0,), round_s=1.0)
     assert 50.0 <= mean_completion_s(one) <= 100.0

@@ -65,6 +65,7 @@ def test_a_plan_over_a_long_queue_is_possible_repeatable_and_spread_over_the_poo
 
 @pytest.mark.soak
 @pytest.mark.serial
+@pytest.mark.timeout(1800)  # of wall time beside whatever else runs; processor time is what is asked for
 def test_a_million_queued_jobs_are_planned_within_the_budget_of_steps():
     now, policy = queue(1_000_000), Adaptive()
     began_s = time.process_time()
