@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from importlib.metadata import version
 from platform import python_version
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -13,6 +12,7 @@ from dnaml.answers.judged import judged
 from dnaml.answers.rows import job_row
 from dnaml.core.protocols import Run
 from dnaml.engine import HEALTH
+from dnaml.execution.release import release
 from dnaml.history import JobView
 from dnaml.rest.live import LiveListener
 from dnaml.rest.service import Service
@@ -110,7 +110,7 @@ class Metrics(LiveListener):
             available.add_metric([one.id], int(service.can_run_on(one.id)))
         yield available
         info = GaugeMetricFamily("dnaml_build_info", "What runs.", labels=["version", "python"])
-        info.add_metric([version("dnaml"), python_version()], 1)
+        info.add_metric([release(), python_version()], 1)
         yield info
         yield from _device()
 

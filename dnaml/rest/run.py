@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 from dnaml.core.errors import MissingExtra
+from dnaml.execution.descriptors import raise_limit
 from dnaml.rest.app import create_app
 from dnaml.rest.logs import install_logs
 from dnaml.rest.server import listen, serve
@@ -21,6 +22,7 @@ def run_service(
 ) -> None:
     """Serve until a signal ends it; `told` gets one JSON line with the address as soon as it answers."""
     install_logs()
+    raise_limit()
     listening = listen(settings)
     host, port = listening.getsockname()[:2]
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

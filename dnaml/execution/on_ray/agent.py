@@ -17,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -31,6 +30,7 @@ from dnaml.execution.on_ray.carrying import chunks
 from dnaml.execution.on_ray.crew import Crew
 from dnaml.execution.on_ray.priority import as_urgent_as_parent
 from dnaml.execution.on_ray.reporting import Reporter
+from dnaml.execution.release import release
 
 _READ_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.25
@@ -155,7 +155,7 @@ class Agent:
             self._crew.session,
             talk.received,
             platform.python_version(),
-            version("dnaml"),
+            release(),
             list(self._resources),
             self._probed,
             self._crew.used,

@@ -5,7 +5,6 @@ agents and knows the nodes; whether a node lives is decided here, by its heartbe
 in Ray.
 """
 
-import contextlib
 import logging
 import selectors
 import socket
@@ -21,6 +20,7 @@ from dnaml.core.attempt import Sample
 from dnaml.core.errors import InputError, StateFolderError
 from dnaml.core.events import Command, Event, ResourceDown, ResourceUp, Settled, Tick
 from dnaml.datasets.samples import SampleStore
+from dnaml.execution.descriptors import raise_limit
 from dnaml.execution.inbox import Inbox
 from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray import gateway, wire
@@ -66,9 +66,9 @@ class RayBackend:
         self._inbox = Inbox(self._selector)
         self._links: set[Link] = set()
         self._closing = threading.Event()
-        assert cluster.door is not None
-        cluster.door.setblocking(False)
-        self._selector.register(cluster.door, selectors.EVENT_READ, "door")
+        self._door_is_open = False
+        raise_limit()
+        self._open_door()
         self._watch_gateway()
         list(self._told(cluster.nodes))
         self._gather()
@@ -170,12 +170,26 @@ class RayBackend:
 
     # -- agents ------------------------------------------------------------------------------------------------------
 
-    def _let_in(self) -> None:
+    def _open_door(self) -> None:
         assert self.cluster.door is not None
-        with contextlib.suppress(BlockingIOError, ConnectionError):
+        if not self._door_is_open:
+            self.cluster.door.setblocking(False)
+            self._selector.register(self.cluster.door, selectors.EVENT_READ, "door")
+            self._door_is_open = True
+
+    def _let_in(self) -> None:
+        """Take every connection that waits; when no file can be opened any more, those left wait for the next look."""
+        assert self.cluster.door is not None
+        try:
             while True:
                 line: socket.socket = self.cluster.door.accept()[0]
                 self._links.add(Link(line, self._selector))
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:
+            _log.warning("agents that call have to wait: %s", error)
+            self._selector.unregister(self.cluster.door)
+            self._door_is_open = False
 
     def _from_link(self, link: Link, what: int) -> Iterator[Event]:
         if what & selectors.EVENT_WRITE:
@@ -242,6 +256,7 @@ class RayBackend:
     def _look(self) -> Iterator[Event]:
         """Take on who is ready, part from who is dead, beat, and see to the gateway."""
         now_s = time.monotonic()
+        self._open_door()
         for peer, silent, reason in self._peers.dead(self._alive):
             expected = self._withdrawn.issuperset(peer.resources)
             _log.log(logging.INFO if expected else logging.WARNING, "%s: %s", ", ".join(peer.resources), reason)

@@ -6,12 +6,12 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 
 from dnaml.core.resource import Resource, ResourceState
 from dnaml.execution.on_ray import wire
 from dnaml.execution.on_ray.link import Link
 from dnaml.execution.on_ray.settings import RaySettings
+from dnaml.execution.release import release
 
 _log = logging.getLogger(__name__)
 
@@ -172,8 +172,8 @@ def _unlike(hello: wire.Hello) -> str:
     ours = platform.python_version()
     if hello.python.split(".")[:2] != ours.split(".")[:2]:
         return f"node {hello.node_id[:8]}: Python must be {'.'.join(ours.split('.')[:2])}, as here, got {hello.python}"
-    if hello.dnaml != version("dnaml"):
-        return f"node {hello.node_id[:8]}: dnaml must be {version('dnaml')}, as here, got {hello.dnaml}"
+    if hello.dnaml != release():
+        return f"node {hello.node_id[:8]}: dnaml must be {release()}, as here, got {hello.dnaml}"
     if hello.protocol != wire.PROTOCOL:
         return f"node {hello.node_id[:8]}: it must speak protocol {wire.PROTOCOL}, got {hello.protocol}"
     return ""

@@ -1,10 +1,9 @@
 """Whether the service lives and is ready; the two routes that need no token; and the metrics."""
 
-from importlib.metadata import version
-
 from fastapi import Request
 from starlette.responses import Response
 
+from dnaml.execution.release import release
 from dnaml.rest.auth import Scope
 from dnaml.rest.declare import Declared, Routes, answer
 from dnaml.rest.metrics import MEDIA_TYPE
@@ -16,7 +15,7 @@ routes = Routes("operations", prefix="")
 @routes.add("GET", "/healthz", Declared(scope=None, answer=Health))
 async def healthz(request: Request) -> Response:
     """Say that the process lives."""
-    return answer(Health(status="ok", version=version("dnaml")))
+    return answer(Health(status="ok", version=release()))
 
 
 @routes.add("GET", "/readyz", Declared(scope=None, answer=Health, further=(503,)))
@@ -32,7 +31,7 @@ async def readyz(request: Request) -> Response:
         reasons.append("the engine has stopped")
     if reasons:
         return answer(Health(status="not ready", reasons=reasons), 503, **{"Retry-After": "1"})
-    return answer(Health(status="ready", version=version("dnaml")))
+    return answer(Health(status="ready", version=release()))
 
 
 @routes.add("GET", "/metrics", Declared(scope=Scope.READ, answer={"type": "string"}, media_type="text/plain"))
