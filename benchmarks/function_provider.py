@@ -23,7 +23,6 @@ class Provider:
     handler: Handler
     cold_s: float = 0.0
     warm_s: float = 60.0
-    most_instances: int = 1000
     retry_after: str = "0"
     hang_s: float = 1.0
     faults: list[str] = field(default_factory=list)

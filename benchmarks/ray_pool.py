@@ -65,10 +65,6 @@ class RayPool:
         for process in [raylet, *raylet.children(recursive=True)]:
             _signal(process, signal.SIGKILL)
 
-    def kill_raylet(self, node_id: str) -> None:
-        """SIGKILL the raylet alone; its workers are orphans."""
-        _signal(self.raylet(node_id), signal.SIGKILL)
-
     def freeze(self, node_id: str) -> None:
         """SIGSTOP a raylet and everything below it: the node is there, and silent."""
         raylet = self.raylet(node_id)

@@ -296,11 +296,10 @@ class Executor(concurrent.futures.Executor):
         atexit.unregister(self._exit)
         if innermost_executor.get() is self:
             innermost_executor.set(None)
-        engine, self._engine_closed = self._engine, True
         self._notices.stop()
         if self.scaling is not None:
             self.scaling.close()
-        engine.close()
+        self._engine.close()
         self._end_tracking()
         if self._temporary:
             shutil.rmtree(self.state, ignore_errors=True)

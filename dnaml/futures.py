@@ -102,7 +102,6 @@ class Future(concurrent.futures.Future[T]):
         self._placed = placed
         self._ask_to_stop = stop
         self._decision: Decision | None = None
-        self._raw: bytes | None = None
         self._waits_because = ""
         self._read_record: Callable[[str], Record] | None = None
         self._join: Join = None

@@ -7,7 +7,7 @@ into `Resource.spec` and fingerprints into `Computation.demand`.
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from dnaml.core.resource import Kind, Resource, ResourceState, Site, UnitType
 from dnaml.core.work import Computation
 
 Rows = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 SCHEMA = "dnaml-features-1"
 """name and version of the layout; a change of any field, order or scale is a new version"""
@@ -150,25 +149,6 @@ def computation_row(computation: Computation) -> Rows:
         *_name_buckets(computation.kernel),
     ]
     return np.array(row, dtype=np.float32)
-
-
-def resource_rows(
-    resources: Sequence[Resource], states: Mapping[str, ResourceState] | None = None
-) -> tuple[Rows, Mask]:
-    """Return features [R, F] with zeros where unknown, and the mask [R, F] of what is known."""
-    states = states or {}
-    return _masked([resource_row(resource, states.get(resource.id)) for resource in resources], RESOURCE_COLUMNS)
-
-
-def computation_rows(computations: Sequence[Computation]) -> tuple[Rows, Mask]:
-    """Return features [C, F] with zeros where unknown, and the mask [C, F] of what is known."""
-    return _masked([computation_row(computation) for computation in computations], COMPUTATION_COLUMNS)
-
-
-def _masked(rows: Sequence[Rows], columns: Sequence[str]) -> tuple[Rows, Mask]:
-    stacked = np.array(rows, dtype=np.float32).reshape(len(rows), len(columns))
-    known = ~np.isnan(stacked)
-    return np.where(known, stacked, np.float32(0)), known
 
 
 def _one_hot(value: object, choices: Sequence[object]) -> list[float]:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from dnaml.client import Executor
 
-Recorded = "Executor | History | str | Path"
-"""what has a history: an executor, the path of a state folder, or its history read before"""
-
 
 def history_of(subject: "Executor | History | str | Path") -> History:
     """Return the history of a state folder or of an executor's; raise InputError where nothing is recorded."""

@@ -43,19 +43,18 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What an alarm asks for: wider uncertainty, runs to repeat, a fit of the model, the fallback meanwhile."""
+    """What an alarm asks for: wider uncertainty, runs to repeat, the fallback meanwhile."""
 
     widen: float = 1.0
     stale: bool = False
     anchors: int = 0
-    refit: bool = False
     fallback: bool = False
 
 
 def response(alarm: Alarm) -> Response:
     """Return what to do about an alarm."""
     if alarm.subject is Subject.POOL:
-        return Response(widen=WIDEN, stale=True, anchors=ANCHORS, refit=True, fallback=True)
+        return Response(widen=WIDEN, stale=True, anchors=ANCHORS, fallback=True)
     if alarm.subject is Subject.COVERAGE:
         return Response(widen=WIDEN)
     return Response(widen=WIDEN, stale=True, anchors=ANCHORS)

@@ -40,16 +40,6 @@ def spearman(truth: FloatArray, predicted: FloatArray) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def spearman_within(truth_s: FloatArray, predicted_s: FloatArray, computation: npt.NDArray[np.str_]) -> float:
-    """Return the mean rank correlation over computations that ran on at least three resources; NaN if none did."""
-    scores = []
-    for name in np.unique(computation):
-        rows = computation == name
-        if rows.sum() >= 3 and np.ptp(truth_s[rows]) > 0:
-            scores.append(spearman(truth_s[rows], predicted_s[rows]))
-    return float(np.mean(scores)) if scores else float("nan")
-
-
 def top1_regret(truth_s: FloatArray, predicted_s: FloatArray, computation: npt.NDArray[np.str_]) -> float:
     """Return by how many percent the resource predicted best is slower than the best one, mean over computations."""
     regrets = []

@@ -79,11 +79,3 @@ def _raised(told: Told) -> Exception | None:
         return None
     type_name = raised.get("type", name)
     return RemoteError(f"job {told['id']}: {line}", type_name=type_name, message=message, traceback=trace)
-
-
-def result_of(told: Told) -> Any:  # JSON values
-    """Return what an ended job returned; raise what it raises."""
-    failure = failure_of(told)
-    if failure is not None:
-        raise failure
-    return told.get("result")

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dnaml.core.errors import NotFoundError
-from dnaml.demo.kernels import KERNELS, Kernel, arrays, kernel_named, learning, tensors, text
+from dnaml.demo.kernels import KERNELS, Kernel, arrays, learning, tensors, text
 from dnaml.demo.kernels.arrays import drawn
 from dnaml.execution.checkpoints import CheckpointStore
 from dnaml.execution.context import Context
@@ -75,12 +74,6 @@ def test_a_kernel_without_formula_declares_no_demand() -> None:
         "fp64_share": 1.0,
         "working_set_bytes": 1600.0,
     }
-
-
-def test_an_unknown_kernel_is_named_beside_those_that_exist() -> None:
-    assert kernel_named("sort_fp64") is KERNELS["sort_fp64"]
-    with pytest.raises(NotFoundError, match=r"no kernel 'sort'.*sort_fp64"):
-        kernel_named("sort")
 
 
 def test_products_equal_those_made_by_hand() -> None:

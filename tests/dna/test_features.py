@@ -11,9 +11,7 @@ from dnaml.dna.features import (
     RESOURCE_COLUMNS,
     SPEC_KEYS,
     computation_row,
-    computation_rows,
     resource_row,
-    resource_rows,
 )
 
 
@@ -66,18 +64,3 @@ def test_alike_names_look_alike() -> None:
     near = np.linalg.norm(buckets("sort_rows_fast") - buckets("sort_rows_slow"))
     assert near < np.linalg.norm(buckets("sort_rows_fast") - buckets("kmeans"))
     assert buckets("k").sum() == pytest.approx(1.0)
-
-
-def test_tables_carry_a_mask_and_zeros_where_it_is_false() -> None:
-    resources = [Resource(id="a", memory_bytes=2**30), Resource(id="b")]
-    rows, known = resource_rows(resources, {"a": ResourceState(resource_id="a", at_s=0.0, load=0.5)})
-    assert rows.shape == known.shape == (2, len(RESOURCE_COLUMNS))
-    assert rows.dtype == np.float32
-    column = RESOURCE_COLUMNS.index("log2_memory_bytes")
-    assert (rows[0, column], known[0, column], rows[1, column], known[1, column]) == (30.0, True, 0.0, False)
-    assert known[:, RESOURCE_COLUMNS.index("load")].tolist() == [True, False]
-
-
-def test_empty_tables_keep_their_width() -> None:
-    assert resource_rows([])[0].shape == (0, len(RESOURCE_COLUMNS))
-    assert computation_rows([])[0].shape == (0, len(COMPUTATION_COLUMNS))

@@ -18,7 +18,6 @@ from dnaml.predict.drift import (
     Subject,
     response,
 )
-from dnaml.predict.slowdown import believed_update, faded, kept_share
 
 RUN_S = 600.0
 PRIOR_SD, NOISE_SD = 0.5, 0.1
@@ -67,41 +66,36 @@ def test_a_change_by_a_half_is_noticed_within_a_few_runs(noise_sd, within, facto
 class Learner:
     """The speed of one resource, learned run by run with fading and robust updates; drift makes it start afresh."""
 
-    mean: np.ndarray
-    covariance: np.ndarray
-    watch: DriftWatch
     widens: bool
-
-    @classmethod
-    def fresh(cls, *, widens):
-        return cls(np.zeros(1), np.diag([PRIOR_SD**2]), DriftWatch(), widens)
+    mean: float = 0.0
+    variance: float = PRIOR_SD**2
+    watch: DriftWatch = DriftWatch()
 
     def run(self, at_s, residual):
-        """Learn from one run; return the error of the prediction made before it."""
-        prior = np.diag([PRIOR_SD**2])
-        self.mean, self.covariance = faded(
-            self.mean, self.covariance, np.zeros(1), prior, kept_share(RUN_S, 14 * 86_400.0)
-        )
-        error = residual - self.mean[0]
-        sd = math.sqrt(self.covariance[0, 0] + NOISE_SD**2)
+        """Learn from one run."""
+        keep = math.exp(-RUN_S / (14 * 86_400.0))
+        self.mean, self.variance = keep * self.mean, keep**2 * self.variance + (1 - keep**2) * PRIOR_SD**2
+        error, sd = residual - self.mean, math.sqrt(self.variance + NOISE_SD**2)
         self.watch = self.watch.updated(
-            [Innovation(resource_id="r", computation_id=f"c{at_s}", at_s=at_s, log_error=float(error), sd=sd)]
+            [Innovation(resource_id="r", computation_id=f"c{at_s}", at_s=at_s, log_error=error, sd=sd)]
         )
         for alarm in self.watch.alarms:
             if self.widens:
-                self.covariance = response(alarm).widen * prior
-        self.mean, self.covariance = believed_update(self.mean, self.covariance, np.ones(1), residual, NOISE_SD**2)
-        return error
+                self.variance = response(alarm).widen * PRIOR_SD**2
+        sd = math.sqrt(self.variance + NOISE_SD**2)
+        doubt = NOISE_SD**2 * max(abs(error) / (3 * sd), 1.0) ** 2  # an outlier is not believed in full
+        gain = self.variance / (self.variance + doubt)
+        self.mean, self.variance = self.mean + gain * error, (1 - gain) * self.variance
 
 
 def recovery(factor, seed, *, widens=True):
     """Return after how many runs the alarm came and the error was back to normal, for a change after 300 runs."""
     rng = np.random.default_rng(seed)
-    learner, alarmed, errors = Learner.fresh(widens=widens), None, []
+    learner, alarmed, errors = Learner(widens=widens), None, []
     for run in range(500):
         truth = math.log(factor) if run >= 300 else 0.0
         learner.run(run * RUN_S, truth + NOISE_SD * float(student(rng, 1)[0]))
-        errors.append(abs(truth - learner.mean[0]))
+        errors.append(abs(truth - learner.mean))
         if alarmed is None and run >= 300 and any(a.subject is Subject.RESOURCE for a in learner.watch.alarms):
             alarmed = run - 299
     wrong = [run for run in range(300, 500) if errors[run] > math.log(1.2)]
@@ -180,8 +174,7 @@ def test_what_an_alarm_asks_for_depends_on_what_it_is_about():
 
     for subject in (Subject.RESOURCE, Subject.COMPUTATION):
         assert (about(subject).widen, about(subject).stale, about(subject).anchors) == (WIDEN, True, ANCHORS)
-        assert not about(subject).refit
-    assert about(Subject.POOL).refit
+        assert not about(subject).fallback
     assert about(Subject.POOL).fallback
     assert (about(Subject.COVERAGE).widen, about(Subject.COVERAGE).anchors) == (WIDEN, 0)
 

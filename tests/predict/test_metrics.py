@@ -32,14 +32,6 @@ def test_rank_correlation_knows_ties_order_and_constants():
     assert metrics.spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 1, 2, 2])) == pytest.approx(0.894427191)
 
 
-def test_rank_correlation_within_computations_ignores_their_levels():
-    computation = np.array(["f"] * 3 + ["g"] * 3 + ["h"])
-    truth = np.array([1.0, 2, 3, 300, 200, 100, 7])
-    predicted = np.array([100.0, 200, 300, 3, 2, 1, 7])
-    assert metrics.spearman_within(truth, predicted, computation) == pytest.approx(1.0)
-    assert math.isnan(metrics.spearman_within(truth[:2], predicted[:2], computation[:2]))
-
-
 def test_regret_is_what_the_wrong_choice_costs():
     computation = np.array(["f", "f", "g", "g", "lone"])
     truth = np.array([1.0, 1.5, 2.0, 4.0, 1.0])

@@ -10,7 +10,6 @@ from enum import Enum
 
 import numpy as np
 
-from dnaml.core.errors import NotFoundError
 from dnaml.core.types import Computation
 from dnaml.demo.kernels import arrays, learning, tensors, text
 
@@ -216,13 +215,6 @@ KERNELS: Mapping[str, Kernel] = {
     )
 }
 """every kernel by its name"""
-
-
-def kernel_named(name: str) -> Kernel:
-    """Return a kernel; raises NotFoundError with the names that exist."""
-    if name not in KERNELS:
-        raise NotFoundError(f"demo: no kernel {name!r}; there are {', '.join(KERNELS)}")
-    return KERNELS[name]
 
 
 def warm_up() -> int:

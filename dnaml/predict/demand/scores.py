@@ -30,13 +30,3 @@ def mase(values: FloatArray, said: FloatArray, naive: FloatArray) -> float:
     if error == 0:
         raise InputError("mase: the naive forecast is never wrong, so nothing can be relative to it")
     return float(np.abs(values - said).mean()) / error
-
-
-def seasonal_strength(values: FloatArray, season: int) -> float:
-    """Return the correlation of a series with itself a season before; 0 where it does not vary."""
-    if len(values) < 2 * season or season < 1:
-        return 0.0
-    now, before = values[season:], values[:-season]
-    if now.std() == 0 or before.std() == 0:
-        return 0.0
-    return float(np.corrcoef(now, before)[0, 1])

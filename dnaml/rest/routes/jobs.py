@@ -1,6 +1,5 @@
 """Jobs: submit one or many, look at them, page through them, cancel them."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query, Request
@@ -159,9 +158,3 @@ def _accepted(service: Service, job_id: str) -> SubmitAnswer:
         name=view.job.name or view.computation.kernel,
         computation_id=view.computation.id,
     )
-
-
-def unended(service: Service, tenant: str) -> Iterator[str]:
-    """Yield the ids of a tenant's jobs that have not ended."""
-    history = service.live.history
-    return (job_id for job_id in service.live.jobs_of(tenant).ids if history.jobs[job_id].ended_at_s is None)

@@ -7,7 +7,7 @@ from dnaml.core.errors import InputError
 from dnaml.predict.demand.competition import Calibration, Competition
 from dnaml.predict.demand.forecaster import LEVELS, MEDIAN
 from dnaml.predict.demand.forest import Forest
-from dnaml.predict.demand.scores import mase, pinball, pinballs, seasonal_strength
+from dnaml.predict.demand.scores import mase, pinball, pinballs
 from dnaml.predict.demand.simple import Recent, seasonal, smoothed
 from dnaml.predict.demand.standard import seasons_of, simple_forecasters, standard, trained_forecasters
 
@@ -94,13 +94,6 @@ def test_mase_is_relative_to_the_naive_forecast():
     assert mase(values, values + 0.5, values + 1.0) == pytest.approx(0.5)
     with pytest.raises(InputError, match="never wrong"):
         mase(values, values, values)
-
-
-def test_seasons_show_in_their_strength():
-    wave = np.sin(np.arange(240) * 2 * np.pi / DAY)
-    assert seasonal_strength(wave, DAY) == pytest.approx(1.0)
-    assert seasonal_strength(wave[:30], DAY) == 0
-    assert seasonal_strength(np.ones(100), DAY) == 0
 
 
 def test_bins_have_days_and_weeks_unless_they_are_too_short_or_long():
