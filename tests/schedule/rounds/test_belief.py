@@ -10,6 +10,7 @@ from dnaml.schedule.rounds.adaptive import Adaptive
 from dnaml.schedule.rounds.belief import believed, posterior
 from dnaml.schedule.rounds.knobs import Knobs
 from dnaml.schedule.rounds.priced import Ranking
+from dnaml.schedule.rounds.search import search, weights
 from tests.schedule.rounds.rounds import a_round, drawn
 
 
@@ -70,6 +71,18 @@ def test_an_end_that_most_jobs_share_is_pursued_when_it_is_past_others_are_given
     assert Ranking(shared, knobs).urgent(rows, undone, 0.0)[0].tolist() == [True, True, False]
     own = replace(shared, deadline_s=np.array([-1e5, -2e5, np.inf]))
     assert not Ranking(own, knobs).urgent(rows, undone, 0.0)[0].any()
+
+
+def test_an_objective_of_cost_alone_weighs_time_more_where_runtimes_are_unsure():
+    cheap = Objective.of("min_cost")
+    assert weights(cheap) == (1.0, 0.1)
+    assert weights(cheap, unsure=True) == (1.0, 0.15)
+    assert weights(Objective.of("min_latency"), unsure=True) == weights(Objective.of("min_latency"))
+    now = replace(drawn(1, jobs=20), objective=cheap)
+    exact = search(now, rollouts=60, polish=60)
+    unsure = search(replace(now, log_sd=np.zeros(now.left_s.shape)), rollouts=60, polish=60)
+    assert unsure.future.mean_s <= exact.future.mean_s
+    assert unsure.future.cost_usd >= exact.future.cost_usd
 
 
 def test_a_plan_is_searched_again_when_enough_jobs_have_shown_how_fast_they_are():
