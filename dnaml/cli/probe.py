@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = alone()
 
 
-@verb(app, example="dnaml probe --price 0.20")
+@verb(app, example="dnaml probe --price 0.20", over="pool:probe")
 def probe(
     screen: Screen,
     resource_id: Annotated[str, typer.Argument(metavar="ID", help="A local resource.")] = "local",

@@ -32,7 +32,12 @@ def ls(screen: Screen) -> None:
     screen.answer(known, *((resource_table(known),) if known else (hint,)))
 
 
-@verb(app, "add", example="dnaml resources add pool.toml   or   dnaml resources add aws/us-east-1/m7i.large")
+@verb(
+    app,
+    "add",
+    example="dnaml resources add pool.toml   or   dnaml resources add aws/us-east-1/m7i.large",
+    over="pool:add",
+)
 def add(
     screen: Screen,
     source: Annotated[str, typer.Argument(help="A TOML file of resources, or a price id (see: dnaml prices find).")],
@@ -42,16 +47,12 @@ def add(
     """Declare resources; one with an id that is there already replaces it."""
     from dnaml.cli.pool import keep
 
-    added = _read(screen, source, spot=spot)
-    if resource_id is not None:
-        if len(added) != 1:
-            raise InputError(f"--id: names one resource, {source} holds {len(added)}")
-        added = (replace(added[0], id=resource_id),)
+    added = named(screen, source, resource_id, spot=spot)
     keep(screen.state, added)
     screen.answer(added, resource_table(added))
 
 
-@verb(app, "rm", example="dnaml resources rm gpu0")
+@verb(app, "rm", example="dnaml resources rm gpu0", over="pool:rm")
 def rm(screen: Screen, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of resources.")]) -> None:
     """Remove resources from the pool; jobs that run on them are left alone."""
     from dnaml.cli.pool import known_resources, replace_all
@@ -94,6 +95,16 @@ def resource_table(resources: "Sequence[Resource]") -> "Table":
         for one in resources
     ]
     return table("", columns, rows)
+
+
+def named(screen: Screen, source: str, resource_id: str | None, *, spot: bool) -> "tuple[Resource, ...]":
+    """Return the resources that a file or a price's id stands for; one of them alone may get another id."""
+    added = _read(screen, source, spot=spot)
+    if resource_id is None:
+        return added
+    if len(added) != 1:
+        raise InputError(f"--id: names one resource, {source} holds {len(added)}")
+    return (replace(added[0], id=resource_id),)
 
 
 def _read(screen: Screen, source: str, *, spot: bool) -> "tuple[Resource, ...]":

@@ -121,6 +121,23 @@ def test_the_runs_of_a_service_are_the_same_table_as_on_its_machine(ask, look, s
     assert (code, "own machine" in told) == (2, True)
 
 
+def test_resources_are_declared_to_a_service_measured_there_and_removed(ask, service, tmp_path):
+    pool = tmp_path / "pool.toml"
+    pool.write_text(
+        '[resources."cloud/a b"]\nsite = "cloud"\nprice = 0.5\nmemory = "8GB"\n[resources.c]\nsite = "cloud"\n'
+    )
+    code, added = ask("resources", "add", str(pool))
+    assert code == 0
+    assert [(one["id"], one["memory_bytes"]) for one in added] == [("cloud/a b", 8 << 30), ("c", None)]
+    assert {one["id"] for one in ask("resources", "ls")[1]} == {"here", "cloud/a b", "c"}
+    code, told = ask("probe", "c")
+    assert (code, "only resources of this machine" in told) == (2, True)
+    assert ask("resources", "rm", "cloud/a b", "c") == (0, {"removed": ["cloud/a b", "c"]})
+    assert [one["id"] for one in ask("resources", "ls")[1]] == ["here"]
+    code, told = ask("resources", "rm", "c")
+    assert (code, "no resource 'c'" in told) == (2, True)
+
+
 def test_prices_are_those_of_the_service(ask, look):
     for words in (["prices", "ls"], ["prices", "find", "m7i", "--memory", "8GB", "--cpus", "2", "--limit", "3"]):
         assert ask(*words) == look(*words), words
@@ -184,6 +201,8 @@ def test_the_beginning_of_an_id_is_enough_where_one_job_begins_so(ask, service):
         (["submit", "tests.rest.work:double", "--detach", "--dry-run"], "--detach: does not wait"),
         (["train", "--from-state", "--alias", "x"], "--alias"),
         (["train"], "name either"),
+        (["probe", "here", "--no-save"], "a service keeps what it measures"),
+        (["resources", "add", "nowhere.toml"], "cannot be read"),
         (["status", "--state", "x"], "give one of both"),
     ],
 )

@@ -52,8 +52,8 @@ CALLED = {"demo": "run(seed="}
 """verbs whose test calls what the verb calls: at a smaller scale than can be typed"""
 
 OVER_A_SERVICE = {
-    "submit", "status", "queue", "top", "logs", "cancel", "explain", "repeat", "migrate", "resources ls", "prices ls",
-    "prices find", "predict", "match", "train", "telemetry export",
+    "submit", "status", "queue", "top", "logs", "cancel", "explain", "repeat", "migrate", "resources ls",
+    "resources add", "resources rm", "probe", "prices ls", "prices find", "predict", "match", "train", "telemetry export",
 }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def match(screen: Screen, desk: Desk, *, source: str, metric: match_verb.Metric,
 
 def resources(screen: Screen, desk: Desk) -> None:
     """List the resources of a service."""
-    known = [_resource(one) for one in desk.items("/resources")]
+    known = [resource_of(one) for one in desk.items("/resources")]
     table = (resources_verb.resource_table(known),) if known else ("none yet",)
     screen.answer(known, *table)
 
@@ -164,7 +164,7 @@ def train(
     return 0 if done else 1
 
 
-def _resource(told: Json) -> Resource:
+def resource_of(told: Json) -> Resource:
     """Return a resource of a service as the command line's tables take it."""
     fields = {key: value for key, value in told.items() if key != "available"}
     unit = told["unit_type"]

@@ -5,6 +5,7 @@
 Nothing of dnaml runs on the nodes for this; `survey` measures them once, by one short pinned task each.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -78,15 +79,27 @@ def place(
     return (placer or Placer()).options(fn, args, kwargs)
 
 
-def survey(*, probe: bool = True) -> tuple[Resource, ...]:
-    """Return every living node as resources, measured by micro-probes in a task pinned to it: some seconds in all."""
+def survey(*, probe: bool = True, within_s: float = 60.0) -> tuple[Resource, ...]:
+    """Return every living node as resources, measured by micro-probes in a task pinned to it: some seconds in all.
+
+    A node that has not answered `within_s` is as Ray declares it, one that is gone by then is left out.
+    """
     ray = _ray()
     alive = [node for node in ray.nodes() if node["Alive"]]
     task = ray.remote(num_cpus=0, max_retries=0)(_described)
     references = [
         task.options(**_pinned(_declared([node])[0], node["NodeID"])).remote(_declared([node]), probe) for node in alive
     ]
-    return tuple(resource for found in ray.get(references) for resource in found)
+    answered = ray.wait(references, num_returns=len(references), timeout=within_s)[0]
+    found: list[Resource] = []
+    for node, reference in zip(alive, references, strict=True):
+        if reference not in answered:
+            ray.cancel(reference)
+            found += _declared([node])
+            continue
+        with contextlib.suppress(ray.exceptions.RayError):
+            found += ray.get(reference)
+    return tuple(found)
 
 
 def _described(declared: tuple[Resource, ...], probe: bool) -> tuple[Resource, ...]:
