@@ -1,5 +1,7 @@
 """What every predictor keeps: shapes, finite positive quantiles that rise, equal answers, and an update that is new."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,23 +16,40 @@ from dnaml.predict.guarded import Guarded
 from dnaml.predict.measured import TablePredictor
 from dnaml.predict.placing import LivePredictor
 from dnaml.predict.runtime import RuntimePredictor
+from tests.predict.brief import brief_trainings
 from tests.predict.worlds import world
 
 SIMULATED = world(7, kernels=6, repeats=2)
-SMALL = RuntimePredictor(seed=0).fit(RunTable.from_runs(SIMULATED.runs))
+
+
+@cache
+def small():
+    with brief_trainings():
+        return RuntimePredictor(seed=0).fit(RunTable.from_runs(SIMULATED.runs))
+
+
+def empty():
+    return RuntimePredictor().fit(pd.DataFrame(columns=["resource_id", "computation_id", "runtime_s"]))
+
+
 PREDICTORS = {
-    "live without runs": LivePredictor(),
-    "live with a few runs": LivePredictor().updated(SIMULATED.runs[:5]),
-    "live with runs": LivePredictor().updated(SIMULATED.runs),
-    "live with a model": LivePredictor(model=SMALL),
-    "live with a model and runs": LivePredictor(model=SMALL).updated(SIMULATED.runs[:30]),
-    "live with an empty model": LivePredictor(
-        model=RuntimePredictor().fit(pd.DataFrame(columns=["resource_id", "computation_id", "runtime_s"]))
-    ),
-    "guarded": Guarded.of(LivePredictor()).updated(SIMULATED.runs),
-    "table": TablePredictor.from_runs(SIMULATED.runs),
-    "table with an error": TablePredictor.from_runs(SIMULATED.runs, log_sd=0.1, error_log_sd=0.3, seed=3),
+    "live without runs": lambda: LivePredictor(),
+    "live with a few runs": lambda: LivePredictor().updated(SIMULATED.runs[:5]),
+    "live with runs": lambda: LivePredictor().updated(SIMULATED.runs),
+    "live with a model": lambda: LivePredictor(model=small()),
+    "live with a model and runs": lambda: LivePredictor(model=small()).updated(SIMULATED.runs[:30]),
+    "live with an empty model": lambda: LivePredictor(model=empty()),
+    "guarded": lambda: Guarded.of(LivePredictor()).updated(SIMULATED.runs),
+    "table": lambda: TablePredictor.from_runs(SIMULATED.runs),
+    "table with an error": lambda: TablePredictor.from_runs(SIMULATED.runs, log_sd=0.1, error_log_sd=0.3, seed=3),
 }
+
+
+@cache
+def made(name):
+    """Make a predictor when its first test asks for it: every process collects this file, one runs its tests."""
+    return PREDICTORS[name]()
+
 
 SIZES = st.dictionaries(st.sampled_from(["n", "m"]), st.floats(-1e6, 1e12), max_size=2)
 COMPUTATIONS = st.lists(
@@ -72,7 +91,7 @@ def seconds(answer):
 @SETTINGS
 @given(computations=COMPUTATIONS, resources=RESOURCES)
 def test_an_answer_has_the_right_shape_and_is_finite_positive_and_rising(name, computations, resources):
-    answer = PREDICTORS[name].predict(computations, resources)
+    answer = made(name).predict(computations, resources)
     shape = (len(computations), len(resources))
     assert seconds(answer).shape == answer.cost_usd.values.shape == (*shape, len(LEVELS))
     assert np.isfinite(seconds(answer)).all()
@@ -90,7 +109,7 @@ def test_an_answer_has_the_right_shape_and_is_finite_positive_and_rising(name, c
 @SETTINGS
 @given(computations=COMPUTATIONS, resources=RESOURCES)
 def test_asked_twice_or_one_pair_at_a_time_the_answer_is_the_same(name, computations, resources):
-    predictor = PREDICTORS[name]
+    predictor = made(name)
     whole = seconds(predictor.predict(computations, resources))
     np.testing.assert_array_equal(whole, seconds(predictor.predict(computations, resources)))
     for c, computation in enumerate(computations):
@@ -104,7 +123,7 @@ def test_asked_twice_or_one_pair_at_a_time_the_answer_is_the_same(name, computat
 @SETTINGS
 @given(data=st.data(), runtimes=st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=6))
 def test_an_update_is_a_new_predictor_and_the_old_one_stays(name, data, runtimes):
-    predictor = PREDICTORS[name]
+    predictor = made(name)
     computation = data.draw(st.sampled_from(list(SIMULATED.computations.values())))
     resource = data.draw(st.sampled_from(SIMULATED.resources))
     before = seconds(predictor.predict([computation], [resource])).copy()
@@ -122,7 +141,7 @@ def test_an_update_is_a_new_predictor_and_the_old_one_stays(name, data, runtimes
 @SETTINGS
 @given(computations=COMPUTATIONS.filter(bool), resources=RESOURCES, k=st.integers(1, 6))
 def test_a_shortlist_holds_distinct_feasible_resources_and_no_more_than_asked(name, computations, resources, k):
-    predictor, computation = PREDICTORS[name], computations[0]
+    predictor, computation = made(name), computations[0]
     chosen = predictor.shortlist(computation, resources, Objective(), k).tolist()
     feasible = predictor.predict([computation], resources).feasible[0]
     assert len(chosen) == len(set(chosen)) == min(k, int(feasible.sum()))
