@@ -53,7 +53,8 @@ CALLED = {"demo": "run(seed="}
 
 OVER_A_SERVICE = {
     "submit", "status", "queue", "top", "logs", "cancel", "explain", "repeat", "migrate", "resources ls",
-    "resources add", "resources rm", "probe", "prices ls", "prices find", "predict", "match", "train", "telemetry export",
+    "resources add", "resources rm", "probe", "prices ls", "prices find", "predict", "match", "train",
+    "telemetry export",
 }  # fmt: skip
 
 

@@ -102,6 +102,7 @@ def test_questions_that_break_a_rule_are_refused(api: Client) -> None:
         ({"computations": [FIT], "objective": {"cost": -1.0}}, 422),
         ({"computations": [{**FIT, "memory_bytes": -1}]}, 422),
         ({"computations": [{**FIT, "size": {"n": "many"}}]}, 422),
+        ({"computations": [{**FIT, "demand": {"fp64_flop": -1.0}}]}, 422),
         ({"computations": [FIT], "colour": 1}, 422),
     ):
         answer = api.post("/plans", body)

@@ -333,6 +333,9 @@ def described(body: ComputationBody, known: Computation | None) -> Computation:
         if known is None:
             raise Problem(404, f"no computation {body.id[:200]!r}; describe it with its kernel", kind="not-found")
         return known
+    for name, value in body.demand.items():
+        if value < 0:
+            raise Problem(422, f"demand {name[:200]}: must not be negative, got {value}", kind="invalid")
     return Computation(
         id=body.id,
         kernel=body.kernel,
