@@ -3,14 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dnaml.remote.answers import AGAIN, NotReachable, Patience, check_url, headers_of, problem, read, retry_after_s
-from dnaml.remote.sse import EventReader, ServerEvent
-from dnaml.remote.wire import STREAM_SILENCE_S
-
-if TYPE_CHECKING:
-    import httpx
+from dnaml.remote.answers import AGAIN, NotReachable, Patience, check_url, problem, read, retry_after_s
+from dnaml.remote.sse import ServerEvent
+from dnaml.remote.wire import STREAM_SILENCE_S, Opened, connection
 
 
 class AsyncWire:
@@ -20,10 +17,7 @@ class AsyncWire:
         import httpx
 
         self.url, self._timeout_s = check_url(url), timeout_s
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=10.0)
-        self._http = httpx.AsyncClient(
-            base_url=f"{self.url}/api/v1", headers=headers_of(token), timeout=max(timeout_s, 1.0), limits=limits
-        )
+        self._http = httpx.AsyncClient(**connection(self.url, token, timeout_s))
 
     async def ask(
         self,
@@ -77,18 +71,8 @@ class AsyncWire:
         await self._http.aclose()
 
 
-class AsyncStream:
+class AsyncStream(Opened):
     """An open stream of events."""
-
-    def __init__(self, answer: "httpx.Response", last_id: str) -> None:
-        self._answer = answer
-        self._reader = EventReader()
-        self._reader.last_id = last_id
-
-    @property
-    def last_id(self) -> str:
-        """Return the id after which a new stream would go on."""
-        return self._reader.last_id
 
     async def events(self) -> AsyncIterator[list[ServerEvent]]:
         """Give the events as they come, an empty list for a sign of life."""

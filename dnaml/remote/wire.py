@@ -23,10 +23,7 @@ class Wire:
 
         self.url, self._timeout_s = check_url(url), timeout_s
         self.closed = threading.Event()
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=10.0)
-        self._http = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers=headers_of(token), timeout=max(timeout_s, 1.0), limits=limits
-        )
+        self._http = httpx.Client(**connection(self.url, token, timeout_s))
 
     def ask(
         self,
@@ -92,8 +89,21 @@ class Wire:
         self._http.close()
 
 
-class Stream:
-    """An open stream; `interrupt` ends it from another thread."""
+def connection(url: str, token: str | None, timeout_s: float) -> dict[str, Any]:  # the arguments of httpx's clients
+    """Return what a client of a service is made with, be it plain or asynchronous."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=10.0)
+    return {
+        "base_url": f"{url}/api/v1",
+        "headers": headers_of(token),
+        "timeout": max(timeout_s, 1.0),
+        "limits": limits,
+    }
+
+
+class Opened:
+    """The answer that a stream is read from, and how far it was read."""
 
     def __init__(self, answer: "httpx.Response", last_id: str) -> None:
         self._answer = answer
@@ -104,6 +114,10 @@ class Stream:
     def last_id(self) -> str:
         """Return the id after which a new stream would go on."""
         return self._reader.last_id
+
+
+class Stream(Opened):
+    """An open stream; `interrupt` ends it from another thread."""
 
     def pieces(self) -> Iterator[bytes]:
         """Give the bytes as they come."""
