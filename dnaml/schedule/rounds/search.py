@@ -18,7 +18,6 @@ _PARENTS = 8
 _LATE = 10.0
 _TIE_COST = 0.02  # weights of terms the objective leaves out: what does not matter is not wasted
 _TIE_LATENCY = 0.1
-_TIE_LATENCY_UNSURE = 0.15  # what a plan saves on unsure runtimes is partly luck, and is not worth as much waiting
 _MARGIN_ROUNDS = 2
 _SPREAD = 0.5
 
@@ -53,19 +52,16 @@ def utopia(now: Round) -> Utopia:
     return Utopia(mean_s=max(mean_completion_s(now), 1e-9), cost_usd=max(cheapest_usd(now), 1e-9))
 
 
-def weights(objective: Objective, *, unsure: bool = False) -> tuple[float, float]:
-    """Return what cost and latency weigh against each other; what the objective leaves out still breaks ties.
-
-    Latency does so with more weight where runtimes are `unsure`.
-    """
+def weights(objective: Objective) -> tuple[float, float]:
+    """Return what cost and latency weigh against each other; what the objective leaves out still breaks ties."""
     cost, latency, _, _ = objective.shares()
     total = max(cost + latency, 1e-9)
-    return max(cost / total, _TIE_COST), max(latency / total, _TIE_LATENCY_UNSURE if unsure else _TIE_LATENCY)
+    return max(cost / total, _TIE_COST), max(latency / total, _TIE_LATENCY)
 
 
-def score_of(future: Future, now: Round, best: Utopia, horizon_s: float) -> float:
+def score_of(future: Future, objective: Objective, best: Utopia, horizon_s: float) -> float:
     """Return the weighed terms, each over its best; lateness costs more than any term can gain."""
-    cost, latency = weights(now.objective, unsure=now.log_sd is not None)
+    cost, latency = weights(objective)
     terms = (cost * future.cost_usd / best.cost_usd + latency * future.mean_s / best.mean_s) / (cost + latency)
     return terms + _LATE * (future.late_s / max(horizon_s, 1e-9))
 
@@ -91,7 +87,7 @@ def search(
         else:
             knobs = turned(pool[int(rng.integers(min(_PARENTS, len(pool))))][2], rng)
         future = rollout(now, knobs, factor, margin_s=margin_s)
-        pool.append((score_of(future, now, best_of, horizon_s), step, knobs, future))
+        pool.append((score_of(future, now.objective, best_of, horizon_s), step, knobs, future))
         pool.sort(key=lambda entry: entry[:2])
         del pool[_KEPT:]
     score, _, knobs, future = pool[0]
@@ -101,7 +97,7 @@ def search(
         picked = rng.choice(len(factor), min(len(factor), int(rng.integers(1, 4))), replace=False)
         changed[picked] *= np.exp(rng.normal(0.0, _SPREAD, len(picked)))
         other = rollout(now, knobs, changed, margin_s=margin_s)
-        other_score = score_of(other, now, best_of, horizon_s)
+        other_score = score_of(other, now.objective, best_of, horizon_s)
         if other_score <= score:
             score, factor, future = other_score, changed, other
     return Found(knobs=knobs, factor=factor, future=future, score=score, utopia=best_of)

@@ -10,8 +10,6 @@ from dnaml.schedule.rounds.adaptive import Adaptive
 from dnaml.schedule.rounds.belief import believed, posterior
 from dnaml.schedule.rounds.knobs import Knobs
 from dnaml.schedule.rounds.priced import Ranking
-from dnaml.schedule.rounds.rollout import Future
-from dnaml.schedule.rounds.search import Utopia, score_of, weights
 from tests.schedule.rounds.rounds import a_round, drawn
 
 
@@ -72,19 +70,6 @@ def test_an_end_that_most_jobs_share_is_pursued_when_it_is_past_others_are_given
     assert Ranking(shared, knobs).urgent(rows, undone, 0.0)[0].tolist() == [True, True, False]
     own = replace(shared, deadline_s=np.array([-1e5, -2e5, np.inf]))
     assert not Ranking(own, knobs).urgent(rows, undone, 0.0)[0].any()
-
-
-def test_an_objective_of_cost_alone_weighs_time_more_where_runtimes_are_unsure():
-    cheap = Objective.of("min_cost")
-    assert weights(cheap) == (1.0, 0.1)
-    assert weights(cheap, unsure=True) == (1.0, 0.15)
-    assert weights(Objective.of("min_latency"), unsure=True) == weights(Objective.of("min_latency"))
-    now, best = replace(drawn(1, jobs=20), objective=cheap), Utopia(mean_s=100.0, cost_usd=100.0)
-    unsure = replace(now, log_sd=np.zeros(now.left_s.shape))
-    slow = Future(mean_s=200.0, span_s=1.0, cost_usd=100.0, late_share=0.0, late_s=0.0)
-    fast = replace(slow, mean_s=180.0, cost_usd=102.5)
-    assert score_of(slow, now, best, 1.0) < score_of(fast, now, best, 1.0)
-    assert score_of(slow, unsure, best, 1.0) > score_of(fast, unsure, best, 1.0)
 
 
 def test_a_plan_is_searched_again_when_enough_jobs_have_shown_how_fast_they_are():
