@@ -44,4 +44,4 @@ def check_json(value: object, path: str) -> None:
                 raise InputError(f"{path}: keys must be texts to travel as JSON, got {key!r}")
             check_json(item, f"{path}.{key}")
     else:
-        raise InputError(f"{path}: a {type(value).__name__} has no form in JSON")
+        raise InputError(f"{path}: an object of type {type(value).__name__} has no form in JSON")

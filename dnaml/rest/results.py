@@ -104,4 +104,4 @@ class _Plain(pickle.Unpickler):
 def _plain(value: Any) -> Any:  # what msgspec does not know
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+    raise TypeError(f"an object of type {type(value).__name__} has no form in JSON")

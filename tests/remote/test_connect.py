@@ -53,7 +53,12 @@ def test_what_has_no_name_elsewhere_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("value", "path"),
-    [({"a": [1, {2}]}, r"x\.a\[1\]"), ([float("nan")], r"x\[0\]"), ({1: 2}, "x: keys"), ((1,), "x: a tuple")],
+    [
+        ({"a": [1, {2}]}, r"x\.a\[1\]"),
+        ([float("nan")], r"x\[0\]"),
+        ({1: 2}, "x: keys"),
+        ((1,), "x: an object of type tuple"),
+    ],
 )
 def test_what_json_would_lose_is_refused_with_its_path(value: object, path: str) -> None:
     with pytest.raises(InputError, match=path):
