@@ -148,13 +148,13 @@ def test_an_attempt_saves_on_request_and_tells_its_progress():
     ask = ev.MigrateRequested(at_s=5.0, job_id="a", resource_id="r1")
     every = {"checkpoint_every_s": 100.0}
     arrivals = (up("r0"), submitted("a", what=STEPPED, **every), up("r1", at_s=1.0), ask)
-    log = simulated(*arrivals, progress_every_s=2.0, write_s=0.5, tick_every_s=8.0)
+    log = simulated(*arrivals, progress_every_s=2.0, write_s=0.5, tick_every_s=20.0)
     (sealed,) = [event for event in log if isinstance(event, ev.CheckpointSealed)]
     assert (sealed.at_s, sealed.checkpoint.progress, sealed.write_s) == (5.5, 0.5, 0.5)
     told = [(e.attempt_id, e.at_s, e.progress) for e in log if isinstance(e, ev.AttemptProgressed)]
     assert told[:2] == [("a.1", 2.0, 0.2), ("a.1", 4.0, 0.4)]
-    # The source goes on until the tick after the target told how far it is.
-    assert ended(log) == [("a.1", AttemptState.STOPPED, 8.0), ("a.2", AttemptState.DONE, 10.5)]
+    # The source goes on until the target has told how far it is.
+    assert ended(log) == [("a.1", AttemptState.STOPPED, 7.5), ("a.2", AttemptState.DONE, 10.5)]
 
 
 def test_what_is_not_there_saves_nothing():
