@@ -1,5 +1,6 @@
 """What a state folder tells without an engine: jobs, attempts, decisions, records, logs. Reads only."""
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -138,7 +139,9 @@ class History:
                 newest = decision if decision.job_id == job_id else newest
         log.close()
         if newest is None:
-            raise NotFoundError(f"job {job_id} has no decision yet: it was never placed")
+            placed = job_id in self.jobs and self.jobs[job_id].attempts
+            why = "any more: it was let go of" if placed else "yet: it was never placed"
+            raise NotFoundError(f"job {job_id} has no decision {why}")
         return newest
 
     def decisions(self, newest_bytes: int | None = None) -> Iterator[Decision]:
@@ -293,7 +296,7 @@ class KeptResults:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._job_ids: dict[str, list[str]] = {}
-        self._read = 0
+        self._read = (0, -1)  # segment and byte of the newest payload that was read
 
     def find(self, started: InitialState) -> tuple[str, bytes] | None:
         """Return (job id, encoded outcome) of the newest such job that succeeded; None where there is none.
@@ -312,18 +315,19 @@ class KeptResults:
             last = view.last if view is not None else None
             whole = last is not None and last.placement.parts == 1
             if whole and last is not None and last.state is AttemptState.DONE and last.result is not None:
-                return job_id, history.stored_outcome(last.result)
+                with contextlib.suppress(NotFoundError):  # let go of since its payload was read
+                    return job_id, history.stored_outcome(last.result)
         return None
 
     def _look(self) -> None:
         """Note the initial states of jobs that came since the last look."""
         log = BlobLog(StateFolder(self._folder).blobs, "payloads")
-        for position, (_, body) in enumerate(log.frames()):
-            if position >= self._read:
+        for stored, body in log.frames((self._read[0], max(0, self._read[1]))):
+            if (stored.segment, stored.offset) > self._read:
                 payload = messages.decode_payload(body)
                 submitted = msgspec.json.decode(payload.submitted, type=ev.Submitted)
                 self._job_ids.setdefault(_initial.decode(payload.initial).digest, []).append(submitted.job.id)
-                self._read = position + 1
+                self._read = (stored.segment, stored.offset)
         log.close()
 
 

@@ -40,8 +40,8 @@ def crashed_at(folder: Path, point: CrashPoint, passes: int) -> bool:
     """Run jobs with the point armed, once more to finish; say whether a process died at it."""
     fuse = folder / "fuse"
     arm = {"DNAML_TEST": "1", "DNAML_CRASH_AT": f"{point.value}:{passes}", "DNAML_CRASH_ONCE": str(fuse)}
-    with child(folder, "--jobs", str(_JOBS), "--task", "steps", "--finish", **arm) as first:
+    with child(folder, "--jobs", str(_JOBS), "--task", "steps", "--finish", "--compact", **arm) as first:
         if first.wait() != -signal.SIGKILL:
             return fuse.exists()
-    with child(folder, "--finish") as last:
+    with child(folder, "--finish", "--compact") as last:
         return last.wait() == 0 and fuse.exists()

@@ -1,8 +1,9 @@
 """A controller in a process of its own, so that it can be killed, frozen or told to end while it works.
 
-`python -m benchmarks.faults.engine_child FOLDER [--first N] [--jobs N] [--task NAME] [--finish]`: opens the folder,
-says `ready SECONDS`, submits jobs and notes each accepted id in `accepted.txt`, says `submitted`, and waits to be
-ended; with `--finish` it leaves once no job is open. SIGTERM ends it in order.
+`python -m benchmarks.faults.engine_child FOLDER [--first N] [--jobs N] [--task NAME] [--finish] [--compact]`: opens
+the folder, says `ready SECONDS`, submits jobs and notes each accepted id in `accepted.txt`, says `submitted`, and
+waits to be ended; with `--finish` it leaves once no job is open, with `--compact` it then lets go of what the jobs
+left. SIGTERM ends it in order.
 """
 
 import argparse
@@ -19,8 +20,10 @@ from benchmarks import tasks
 from benchmarks.faults.steps import steps
 from dnaml.durable.settings import StorageSettings
 from dnaml.engine import EngineSettings
+from dnaml.retention import compact
 
 POOL = tuple(dnaml.Resource(id=f"r{number}", price_usd_per_h=1.0, memory_bytes=8 << 30) for number in range(4))
+_SMALL_BYTES, _COMPACTIONS = 500, 9  # so that a few jobs fill many files, and a sweep finds the ninth pass
 _TASKS: dict[str, Callable[..., int]] = {"noop": tasks.noop, "sleep_10ms": tasks.sleep_10ms, "steps": steps}
 
 
@@ -32,11 +35,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--task", choices=sorted(_TASKS), default="noop")
     parser.add_argument("--finish", action="store_true")
+    parser.add_argument("--compact", action="store_true")
     parser.add_argument("--standby", type=float, default=None, help="take over after so many seconds without life")
     options = parser.parse_args()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    storage = StorageSettings()
+    storage = StorageSettings(segment_bytes=_SMALL_BYTES) if options.compact else StorageSettings()
     if options.standby is not None:
         storage = StorageSettings(standby=True, take_over_after_s=options.standby)
     began_s = time.perf_counter()
@@ -54,6 +58,8 @@ def main() -> int:
         if options.finish and not is_open:
             break
     executor._close()  # as after Ctrl-C: what is accepted stays accepted
+    for _ in range(_COMPACTIONS if options.compact else 0):
+        compact(options.folder, keep_s=0)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`dnaml journal verify|backup|restore`: checks what is stored, and copies a whole state there and back."""
+"""`dnaml journal verify|backup|restore|compact`: checks what is stored, copies a state there and back, frees room."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from dnaml.cli.verbs import family, verb
 if TYPE_CHECKING:
     from dnaml.datasets.state import StateFolder
 
-app = family("Verify, back up and restore the record of everything that happened.")
+app = family("Verify, back up, restore and compact the record of everything that happened.")
 
 
 @app.callback()
 def _family() -> None:
-    """Verify, back up and restore the record of everything that happened."""
+    """Verify, back up, restore and compact the record of everything that happened."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +79,20 @@ def restore(
     with screen.working(f"restoring {folder}"):
         copied = put_back(folder, StateFolder(screen.state), force=force)
     screen.answer(copied, f"{copied.events} events restored to {copied.folder}")
+    return 0
+
+
+@verb(app, "compact", example="dnaml journal compact --keep-days 30")
+def compact(
+    screen: Screen,
+    keep_days: Annotated[float, typer.Option("--keep-days", help="keep what jobs left that ended so lately")],
+) -> int:
+    """Free what old jobs brought and left, also while an engine works; the journal keeps the jobs themselves."""
+    from dnaml.retention import compact as let_go
+
+    with screen.working(f"compacting {screen.state}"):
+        done = let_go(screen.state, keep_s=keep_days * 86400)
+    screen.answer(done, f"{done.jobs} jobs ended before; {done.frames} records, {done.freed_bytes} bytes freed")
     return 0
 
 

@@ -54,7 +54,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "token": ("token", "Create, list and revoke the tokens of a service."),
     "mlflow": ("mlflow", "Look at tracked runs and models."),
     "import": ("import_sky", "Turn the job of another system into a job file."),
-    "journal": ("journal", "Verify, back up and restore the record of everything that happened."),
+    "journal": ("journal", "Verify, back up, restore and compact the record of everything that happened."),
 }
 """Verb -> (module of `dnaml.cli` whose `app` it is, its first line of help); imported when it is asked for."""
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnaml.core.errors import CorruptError, InputError, StateFolderError
+from dnaml.core.errors import CorruptError, InputError, NotFoundError, StateFolderError
 from dnaml.core.events import AttemptEnded, Event
 from dnaml.datasets import schema
-from dnaml.datasets.blobs import BlobLog
+from dnaml.datasets.blobs import FREED, BlobLog
+from dnaml.datasets.freed import freed_before_s
 from dnaml.datasets.journal import SqlJournal, journal_url
 from dnaml.datasets.migrations import open_journal
 from dnaml.datasets.state import StateFolder
@@ -121,14 +122,21 @@ def verify_backup(folder: Path, manifest: dict[str, object]) -> None:
 
 
 def verify_results(events: Iterator[Event], blobs: Path) -> Iterator[Event]:
-    """Pass events on and read every result that they name; raise CorruptError at the first that is damaged."""
+    """Pass events on and read every result that they name; raise CorruptError at the first that is damaged.
+
+    One that compaction let go of is passed over if it ended before the moment that was noted then.
+    """
     log = BlobLog(blobs, "outcomes") if any(blobs.glob("outcomes-*.blobs")) else None
     try:
         for event in events:
             if isinstance(event, AttemptEnded) and event.result is not None:
                 if log is None:
                     raise CorruptError(f"{blobs}: the results that the journal names are missing")
-                log.read(event.result)
+                try:
+                    log.read(event.result)
+                except NotFoundError as error:
+                    if event.at_s > freed_before_s(blobs):
+                        raise CorruptError(f"{error}, and it is younger than anything that was") from error
             yield event
     finally:
         if log is not None:
@@ -170,7 +178,10 @@ def _sources(root: Path) -> Iterator[Path]:
         if (root / name).is_file():
             yield root / name
     for name in _FOLDERS:
-        yield from sorted(path for path in (root / name).rglob("*") if path.is_file())
+        # What may be freed is noted before anything is: read after the segments, the note covers what they lack.
+        yield from sorted(
+            (path for path in (root / name).rglob("*") if path.is_file()), key=lambda path: (path.name == FREED, path)
+        )
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dnaml.core.attempt import Stored
-from dnaml.core.errors import CorruptError, StateFolderError, StorageUnavailable
+from dnaml.core.errors import CorruptError, NotFoundError, StateFolderError, StorageUnavailable
 from dnaml.datasets.group_sync import GroupSync, sync_folder
 
 _HEADER = struct.Struct("<4sQI")
 _MAGIC = b"dnB1"
 SEGMENT_BYTES = 256 * 2**20
+FREED = "freed.json"  # says that frames were freed on purpose, and up to which moment
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
@@ -110,13 +111,18 @@ class BlobLog:
         return Stored(segment=self._segment, offset=offset, size_bytes=len(body), digest=digest)
 
     def read(self, stored: Stored) -> bytes:
-        """Return stored bytes; raise CorruptError unless they are exactly what was appended."""
+        """Return stored bytes; raise CorruptError unless they are exactly what was appended.
+
+        Raises NotFoundError where nothing lies any more and frames of these logs were freed on purpose.
+        """
         self.flush()
         fd = self._reader(stored.segment)
         frame = os.pread(fd, _HEADER.size + stored.size_bytes, stored.offset)
         body = frame[_HEADER.size :]
+        if not any(frame[: _HEADER.size]) and (self._folder / FREED).exists():
+            raise NotFoundError(f"{self.path(stored.segment)}: what lay at byte {stored.offset} was let go of")
         if len(body) != stored.size_bytes or frame[: _HEADER.size] != _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)):
-            raise CorruptError(f"{self._path(stored.segment)}: the frame at byte {stored.offset} fails its checksum")
+            raise CorruptError(f"{self.path(stored.segment)}: the frame at byte {stored.offset} fails its checksum")
         return body
 
     def frames(self, after: tuple[int, int] = (0, 0)) -> Iterator[tuple[Stored, bytes]]:
@@ -128,19 +134,26 @@ class BlobLog:
         for segment in self.segments():
             if segment < after[0]:
                 continue
-            start = after[1] if segment == after[0] else 0
-            with self._path(segment).open("rb") as file:
-                file.seek(start)
-                data = file.read()
-            for offset, body in _whole_frames(data):
-                yield Stored(segment=segment, offset=start + offset, size_bytes=len(body), digest="-"), body
+            yield from self.frames_of(segment, after[1] if segment == after[0] else 0)
+
+    def frames_of(self, segment: int, start: int = 0) -> Iterator[tuple[Stored, bytes]]:
+        """Yield every whole frame of one segment from a byte on, as `frames` does."""
+        with self.path(segment).open("rb") as file:
+            file.seek(start)
+            data = file.read()
+        for offset, body in _whole_frames(data):
+            yield Stored(segment=segment, offset=start + offset, size_bytes=len(body), digest="-"), body
+
+    def span(self, stored: Stored) -> tuple[int, int]:
+        """Return the bytes of a segment that a frame takes, header and all: the first, and the one behind the last."""
+        return stored.offset, stored.offset + _HEADER.size + stored.size_bytes
 
     def newest(self, size_bytes: int) -> tuple[int, int]:
         """Return the (segment, byte) from which on about so many bytes lie; a frame may begin only after it."""
         found = (0, 0)
         for segment in reversed(self.segments()):
-            found = (segment, max(0, self._path(segment).stat().st_size - size_bytes))
-            size_bytes -= self._path(segment).stat().st_size
+            found = (segment, max(0, self.path(segment).stat().st_size - size_bytes))
+            size_bytes -= self.path(segment).stat().st_size
             if size_bytes <= 0:
                 break
         return found
@@ -164,7 +177,7 @@ class BlobLog:
         except OSError as error:
             with contextlib.suppress(OSError):  # a read-only file system: nothing was written there anyway
                 os.ftruncate(self._fd, self._end)
-            said = f"{self._path(self._segment)}: cannot store {len(frames)} bytes: {error}"
+            said = f"{self.path(self._segment)}: cannot store {len(frames)} bytes: {error}"
             raise (StorageUnavailable if error.errno in _PASSING else StateFolderError)(said) from error
         self._pending, self._pending_bytes = [], 0
         self._end += len(frames)
@@ -175,7 +188,7 @@ class BlobLog:
         with self._lock:
             self._open_last()
             fd = os.dup(self._fd) if self._fd is not None else None
-            path, named = self._path(self._segment), self._segment
+            path, named = self.path(self._segment), self._segment
         if fd is None:
             return
         try:
@@ -188,7 +201,8 @@ class BlobLog:
         finally:
             os.close(fd)
 
-    def _path(self, segment: int) -> Path:
+    def path(self, segment: int) -> Path:
+        """Return the file of a segment."""
         return self._folder / f"{self._name}-{segment:06d}.blobs"
 
     def _leave_segment(self) -> None:
@@ -197,7 +211,7 @@ class BlobLog:
             try:
                 os.fdatasync(self._fd)
             except OSError as error:
-                failure = StateFolderError(f"{self._path(self._segment)}: the disk did not confirm it: {error}")
+                failure = StateFolderError(f"{self.path(self._segment)}: the disk did not confirm it: {error}")
                 self._group.fail(failure)
                 raise failure from error
 
@@ -208,7 +222,7 @@ class BlobLog:
 
     def _open(self, segment: int) -> None:
         """Append to a segment from here on."""
-        path = self._path(segment)
+        path = self.path(segment)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -222,9 +236,9 @@ class BlobLog:
         with self._lock:
             if segment not in self._readers:
                 try:
-                    self._readers[segment] = os.open(self._path(segment), os.O_RDONLY | os.O_CLOEXEC)
+                    self._readers[segment] = os.open(self.path(segment), os.O_RDONLY | os.O_CLOEXEC)
                 except FileNotFoundError as error:
-                    raise CorruptError(f"{self._path(segment)} is missing") from error
+                    raise CorruptError(f"{self.path(segment)} is missing") from error
             return self._readers[segment]
 
 

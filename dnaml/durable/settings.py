@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dnaml.datasets.blobs import SEGMENT_BYTES
 from dnaml.datasets.database import Durability
 from dnaml.datasets.engine_lock import TAKE_OVER_AFTER_S
 
@@ -30,5 +31,7 @@ class StorageSettings:
     """older events are packed into pages, an eighth as large, once none of them matters to a restart"""
     pack_for_s: float = 0.02
     """how long the loop may pack at each look around, about once a second"""
+    segment_bytes: int = SEGMENT_BYTES
+    """a file of payloads, results or decisions grows to this size before the next; only full ones are compacted"""
     check_at_once_events: int = 50_000
     """a longer journal is checked in the background, so that the engine is ready sooner"""

@@ -44,7 +44,7 @@ class Store:
             self.journal = self._open_journal()
             self.generation = self.journal.take_over(evict=frozen)
             for name in ("payloads", "outcomes", "decisions"):
-                opened.append(BlobLog(state.blobs, name, fresh=frozen))
+                opened.append(BlobLog(state.blobs, name, segment_bytes=settings.segment_bytes, fresh=frozen))
         except BaseException:
             state.unlock()
             raise

@@ -33,6 +33,9 @@ class CrashPoint(Enum):
     MOMENT_COMMITTED = "moment_committed"  # the journal has committed a moment, nothing of it was carried out
     INDEX_WRITTEN = "index_written"  # the way back is renewed
     RESULT_STORED = "result_stored"  # the result's bytes are stored, no event says so
+    RETENTION_NOTED = "retention_noted"  # it is known what may be freed, nothing is
+    SEGMENT_WRITTEN = "segment_written"  # a segment without what is freed is on the disk under a temporary name
+    SEGMENT_REPLACED = "segment_replaced"  # it has taken the place of the old one, others have not
 
 
 def reach(point: CrashPoint) -> None:
