@@ -10,7 +10,7 @@ from dnaml.answers import amounts
 from dnaml.answers.scaling_advice import FEWEST_BINS, Advice, Expected
 from dnaml.answers.spending import SpendingNow
 from dnaml.dashboard import parts
-from dnaml.dashboard.demand_charts import ALL, demanded, shown_families, spent, spent_height
+from dnaml.dashboard.demand_charts import ALL, demanded, demanded_height, shown_families, spent, spent_height
 from dnaml.dashboard.insight_reads import DemandShown
 from dnaml.dashboard.queue import first_job
 from dnaml.dashboard.reads import About, Caller, Reads
@@ -184,7 +184,7 @@ class _Drawn:
         self._families.show(families)
         family = self.family if self.family in families else ALL
         said = view.shown.expected.get(family)
-        self._demand.show(demanded(view.shown, family, view.slots))
+        self._demand.show(demanded(view.shown, family, view.slots), demanded_height(view.shown))
         told = quality(said, view.shown.demand.width_s)
         if self._quality.text != told:
             self._quality.text = told

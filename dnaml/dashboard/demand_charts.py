@@ -9,7 +9,7 @@ from dnaml.answers.demanded import OTHERS, DemandNow
 from dnaml.answers.scaling_advice import SHOWN, Expected
 from dnaml.answers.spending import SpendingNow
 from dnaml.dashboard.insight_reads import DemandShown
-from dnaml.dashboard.palette import BLUE, GRAY, INK, MUTED, ORANGE, SERIES, Option, axis, chart
+from dnaml.dashboard.palette import BLUE, GRAY, INK, MUTED, ORANGE, SERIES, Option, axis, chart, time_axis
 
 ALL = "all"
 MOST_SERIES = 6  # resources told apart by colour
@@ -58,7 +58,7 @@ def spent(spending: SpendingNow) -> Option:
     whole["splitLine"] = {"show": False}
     return chart(
         [*told, line],
-        xAxis=axis("time"),
+        xAxis=time_axis(at_ms, spending.width_s),
         yAxis=[each, whole],
         grid=_GRID,
         legend={**chart([])["legend"], "type": "scroll", "data": [*bars, "sum"]},
@@ -69,6 +69,11 @@ def spent(spending: SpendingNow) -> Option:
 def spent_height(spending: SpendingNow) -> str:
     """Return the height of the chart: next to none where nothing has a price."""
     return "20rem" if spending.priced else "0"
+
+
+def demanded_height(shown: DemandShown) -> str:
+    """Return the height of the chart: next to none until the first bin is over."""
+    return "22rem" if len(shown.demand.closed()) else "0"
 
 
 def shown_families(shown: DemandShown) -> dict[str, str]:
@@ -109,7 +114,7 @@ def demanded(shown: DemandShown, family: str, slots: int) -> Option:
     names = ["asked for", *([_BAND, "middle"] if said is not None else [])]
     return chart(
         series,
-        xAxis=axis("time"),
+        xAxis=time_axis(at_ms, demand.width_s),
         yAxis=axis("value", "slots"),
         grid=_GRID,
         legend={**chart([])["legend"], "data": names},

@@ -149,7 +149,8 @@ def _empty(plane: DnaPlane) -> None:
 def _axis(plane: DnaPlane, at: int) -> Option:
     names = ", ".join(name.replace("_", " ") for name in plane.axes[at]) or "nothing more differs"
     told = f"{names} ({100 * plane.explained_share[at]:.0f} %)"
-    return axis("value", told, scale=True) | {"axisLabel": {"show": False}, "axisTick": {"show": False}}
+    span = {"scale": True} if plane.axes[at] else {"min": -1, "max": 1}  # all at 0: in the middle
+    return axis("value", told, **span) | {"axisLabel": {"show": False}, "axisTick": {"show": False}}
 
 
 def _resources(plane: DnaPlane) -> list[Option]:

@@ -59,6 +59,13 @@ def axis(kind: str, name: str = "", **more: Any) -> Option:
     }
 
 
+def time_axis(middles_ms: Sequence[float], width_s: float) -> Option:
+    """Return the axis of bins of time, from the start of the first to the end of the last, also of a lone one."""
+    half_ms = 500.0 * max(1.0, width_s)
+    edges = {"min": min(middles_ms) - half_ms, "max": max(middles_ms) + half_ms} if middles_ms else {}
+    return axis("time") | edges
+
+
 def chart(series: Sequence[Option], **more: Any) -> Option:
     """Return an option with series and whatever else, and the settings that all charts share."""
     base: Option = {

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dnaml.answers.trust import Span, TrustNow
-from dnaml.dashboard.palette import BLUE, GRAY, GREEN, MUTED, Option, axis, chart
+from dnaml.dashboard.palette import BLUE, GRAY, GREEN, MUTED, Option, axis, chart, time_axis
 
 TARGET = 0.8  # of runs between p10 and p90
 
@@ -90,7 +90,7 @@ def errors(trust: TrustNow) -> Option:
                 "markLine": _rule_at(1.0),
             },
         ],
-        xAxis=axis("time"),
+        xAxis=_across(trust),
         yAxis=up,
         grid={"left": 8, "right": 24, "top": 16, "bottom": 8, "containLabel": True},
         legend={**chart([])["legend"], "show": False},
@@ -122,7 +122,7 @@ def coverage(trust: TrustNow) -> Option:
                 "markLine": _rule_at(TARGET),
             }
         ],
-        xAxis=axis("time"),
+        xAxis=_across(trust),
         yAxis=up,
         grid={"left": 8, "right": 24, "top": 16, "bottom": 8, "containLabel": True},
         legend={**chart([])["legend"], "show": False},
@@ -139,6 +139,12 @@ def _edge(ratios: Sequence[float]) -> float:
 def _ms(one: Span) -> float:
     """Return the middle of a span in milliseconds, as charts take times."""
     return 500.0 * (one.at_s + one.until_s)
+
+
+def _across(trust: TrustNow) -> Option:
+    """Return the axis of time that holds every span."""
+    longest_s = max((one.until_s - one.at_s for one in trust.spans), default=0.0)
+    return time_axis([_ms(one) for one in trust.spans], longest_s)
 
 
 def _rule_at(value: float) -> Option:

@@ -20,7 +20,15 @@ from dnaml.dashboard.demand import (
     quality,
     scaling_facts,
 )
-from dnaml.dashboard.demand_charts import ALL, MOST_SERIES, demanded, shown_families, spent, spent_height
+from dnaml.dashboard.demand_charts import (
+    ALL,
+    MOST_SERIES,
+    demanded,
+    demanded_height,
+    shown_families,
+    spent,
+    spent_height,
+)
 from dnaml.dashboard.insight_reads import DemandShown
 from dnaml.dashboard.reads import About
 from dnaml.scaling.told import DecidedTold, ScalingTold
@@ -97,6 +105,14 @@ def test_a_chart_without_a_price_takes_no_room():
     assert spent_height(spending((0.0, "free", None, 5.0))) == "0"
     assert spent_height(spending((0.0, "a", 1.0, 5.0))) != "0"
     json.dumps(spent(spending()), allow_nan=False)
+
+
+def test_demand_takes_room_once_a_bin_is_over_and_a_lone_bin_fills_the_axis():
+    lone = demanded(DemandShown(demand=shown(bins=1).demand, expected={}, now_s=61.0), ALL, 0)
+    assert (lone["xAxis"]["min"], lone["xAxis"]["max"]) == (0.0, 60_000.0)
+    assert demanded_height(shown(bins=1)) == "22rem"
+    assert demanded_height(shown(bins=0)) == "0"
+    json.dumps(demanded(shown(bins=0), ALL, 0), allow_nan=False)
 
 
 def test_the_figures_say_what_is_expected_next_in_slots():

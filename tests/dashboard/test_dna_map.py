@@ -49,6 +49,12 @@ def test_there_is_a_series_for_each_kind_and_for_the_largest_families():
     assert found["legend"]["data"] == list(drawn)
 
 
+def test_an_axis_along_which_nothing_differs_is_drawn_through_the_middle():
+    found = option(plane(POOL[:2], axes=(["+ fp64"], [])))
+    assert found["xAxis"]["scale"]
+    assert (found["yAxis"]["min"], found["yAxis"]["max"]) == (-1, 1)
+
+
 def test_a_single_family_more_is_named_instead_of_called_other():
     assert "family e" in points(option(plane(POOL, [one for one in WORK if one.group in "abcde"])))
 
