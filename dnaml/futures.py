@@ -40,7 +40,10 @@ class ExplainedDecision:
         self.record = decision
 
     def explain(self) -> "pd.DataFrame":
-        """Return one row per candidate, best score first: p10, p50, p90 in seconds, wait, cost, risk, score, why."""
+        """Return one row per candidate, best score first: p10, p50, p90 in seconds, wait, cost, risk, score, why.
+
+        The columns `score_latency`, `score_cost`, ... are the weighed terms that the score sums up.
+        """
         import pandas as pd
 
         record = self.record
@@ -55,6 +58,7 @@ class ExplainedDecision:
                 "cost_usd": record.cost_usd,
                 "risk": record.risk,
                 "score": record.score,
+                **{f"score_{name}": values for name, values in record.terms.items()},
                 "why": reasons(record),
             }
         )

@@ -217,6 +217,9 @@ def test_the_decision_explains_every_candidate(executor):
     assert table["chosen"].sum() == 1
     assert (table["runtime_p10_s"] <= table["runtime_p90_s"]).all()
     assert table.loc[table["chosen"], "why"].item() == "chosen"
+    assert {"score_latency", "score_cost"} <= set(table)
+    summed = table.filter(like="score_").sum(axis=1)
+    assert summed.tolist() == pytest.approx(table["score"].tolist())
 
 
 def test_the_record_holds_initial_and_terminal_state(executor):

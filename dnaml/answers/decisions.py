@@ -24,8 +24,9 @@ def decision_value(decision: "Decision") -> dict[str, Any]:  # JSON values
     )
     names = ("resource_id", "runtime_p10_s", "runtime_p50_s", "runtime_p90_s", "wait_s", "cost_usd", "risk", "score")
     rows = [dict(zip((*names, "why"), row, strict=True)) for row in columns]
-    for row in rows:
+    for place, row in enumerate(rows):
         row["chosen"] = row["resource_id"] == decision.chosen
+        row["terms"] = {name: values[place] for name, values in decision.terms.items()}
     return {
         "job_id": decision.job_id,
         "attempt_id": decision.attempt_id,

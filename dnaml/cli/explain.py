@@ -1,5 +1,6 @@
 """`dnaml explain ID`: the table behind a placement: every candidate's time, cost and risk, and why it lost."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def show(screen: Screen, decision: Mapping[str, Any], dates: "Mapping[str, str |
     screen.answer(
         decision,
         decision_table(decision),
+        *([terms_table(decision)] if any(row.get("terms") for row in decision["candidates"]) else []),
         f"policy {decision['policy']}, predicted by {decision['predicted_by']}, decided {moment}",
         price_line([dates.get(one["resource_id"]) for one in decision["candidates"]]),
     )
@@ -54,6 +56,22 @@ def decision_table(decision: Mapping[str, Any]) -> "Table":  # JSON values
         for row in decision["candidates"]
     ]
     return table("", columns, rows)
+
+
+def terms_table(decision: Mapping[str, Any]) -> "Table":  # JSON values
+    """Return what the score of each candidate is made of: its terms, weighed and without units; lower is better."""
+    names = sorted({name for row in decision["candidates"] for name in row.get("terms", {})})
+    rows = [
+        (
+            "→" if row["chosen"] else "",
+            row["resource_id"],
+            *(f"{row['terms'][name]:.3f}" for name in names),
+            f"{row['score']:.3f}",
+        )
+        for row in decision["candidates"]
+        if row["score"] is not None and math.isfinite(row["score"])
+    ]
+    return table("what the score is made of", ("", "resource", *(f">{name}" for name in names), ">score"), rows)
 
 
 def price_line(dates: "Sequence[str | None]") -> str:

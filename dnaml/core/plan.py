@@ -57,8 +57,9 @@ class Plan:
 class Decision:
     """Why one attempt went where it went: every candidate with its prediction; all tuples have length R.
 
-    `score` is J(c, r), lower is better, at the moment of planning; `reasons` says why a candidate lost ("" for the
-    chosen one). `path` names the predictor or fallback that answered.
+    `score` is J(c, r), lower is better, at the moment of planning; `terms` are its weighed summands by name, without
+    those that are 0 for all. `reasons` says why a candidate lost ("" for the chosen one). `path` names the predictor or
+    fallback that answered.
     """
 
     job_id: str
@@ -76,3 +77,4 @@ class Decision:
     risk: tuple[float, ...]
     score: tuple[float, ...]
     reasons: tuple[str, ...]
+    terms: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from dnaml.answers import amounts
 from dnaml.answers.decisions import decision_value
 from dnaml.answers.rows import AttemptRow
 from dnaml.core.plan import Decision
-from dnaml.dashboard.palette import BLUE, GRAY, INK, Option, axis, chart
+from dnaml.dashboard.palette import BLUE, GRAY, GREEN, INK, ORANGE, PINK, RED, SKY, Option, axis, chart
 from dnaml.dashboard.tables import Cell, Column, Row, money
 
 MOST_ROWS, MOST_DRAWN = 50, 12
@@ -24,6 +24,7 @@ COLUMNS = (
     Column(title="Score", numeric=True),
     Column(title="Why", wide=True),
 )
+OF_TERM = {"latency": BLUE, "cost": ORANGE, "resilience": GREEN, "tail": SKY, "energy": PINK, "late": RED}
 _LOG_FROM = 20.0  # a span of so many times is drawn on a logarithmic axis
 # ECharts draws a bar between two values by a function only. It is ours; no text of users is in it.
 _RENDER = """(params, api) => {
@@ -138,6 +139,33 @@ def runtimes(decision: Decision, found: Outcome | None) -> Option:
         xAxis=across,
         yAxis=up,
         grid={"left": 8, "right": 24, "top": 32, "bottom": 30, "containLabel": True},
+    )
+
+
+def made_of(decision: Decision) -> Option:
+    """Return the chart of what each candidate's score sums up, a bar a candidate and a colour a term."""
+    drawn = [one for one in candidates(decision) if math.isfinite(one["score"])][:MOST_DRAWN]
+    up = axis("category", data=[one["resource_id"] for one in drawn], inverse=True)
+    up["axisLabel"] |= {"width": 110, "overflow": "truncate", "interval": 0, "hideOverlap": False}
+    return chart(
+        [
+            {
+                "type": "bar",
+                "name": name,
+                "stack": "score",
+                "barMaxWidth": 14,
+                "itemStyle": {"color": OF_TERM.get(name, GRAY)},
+                "data": [
+                    {"value": one["terms"][name], "name": f"{one['resource_id']}: {name} {one['terms'][name]:.3f}"}
+                    for one in drawn
+                ],
+            }
+            for name in decision.terms
+        ],
+        xAxis=axis("value", "score, lower is better", nameLocation="middle", nameGap=28),
+        yAxis=up,
+        grid={"left": 8, "right": 24, "top": 32, "bottom": 30, "containLabel": True},
+        tooltip={**chart([])["tooltip"], "formatter": "{b}"},
     )
 
 

@@ -178,6 +178,7 @@ class _Drawn:
             with ui.element("div") as self._decided:
                 self._runtimes = parts.Chart("Predicted runtime of each candidate, 10 to 90 %, and what was measured")
                 self._decision_note = parts.caption("")
+                self._made_of = parts.Chart("What the score of each candidate is made of, term by term")
                 self._candidates = parts.Table(decisions.COLUMNS, "Candidates with prediction, cost, risk and score")
                 parts.text("h3", "Predicted against actual")
                 self._compared = parts.Facts()
@@ -205,6 +206,7 @@ class _Drawn:
         if decision is not None:
             came = decisions.outcome(decision, [one.row for one in found.attempts])
             self._runtimes.show(decisions.runtimes(decision, came), decisions.height(decision))
+            self._made_of.show(decisions.made_of(decision), decisions.height(decision) if decision.terms else "0")
             self._decision_note.text = decisions.told(decision)
             self._candidates.show(decisions.rows(decision))
             self._compared.show(decisions.compared(came))

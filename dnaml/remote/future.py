@@ -23,10 +23,14 @@ class RemoteDecision:
         self.record = told
 
     def explain(self) -> "pd.DataFrame":
-        """Return one row per candidate, best score first, with what was predicted and why it lost."""
+        """Return one row per candidate, best score first, as a decision of the embedded engine does."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.record["candidates"]))
+        rows = []
+        for told in self.record["candidates"]:
+            terms = {f"score_{name}": value for name, value in told.get("terms", {}).items()}
+            rows.append({**told, **terms})
+        return pd.DataFrame(rows).drop(columns="terms", errors="ignore")
 
     def __repr__(self) -> str:
         """Return the choice in one line."""

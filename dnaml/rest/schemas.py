@@ -96,6 +96,7 @@ class Candidate(msgspec.Struct, kw_only=True):
     score: float | None
     why: str
     chosen: bool
+    terms: dict[str, float | None]
 
 
 class DecisionAnswer(msgspec.Struct, kw_only=True):

@@ -40,6 +40,7 @@ class Agenda:
         self._columns: dict[str, int] = {}
         self._tables: list[FloatArray] = []  # each [K, R] of the jobs that are not alike
         self._shown: dict[int, list[tuple[float, ...]]] = {}
+        self._summands: dict[int, dict[str, tuple[float, ...]]] = {}
         self._ids: tuple[str, ...] = ()
         self._hazard_per_h: list[float] = []
         self._mean_s = 0.0
@@ -63,7 +64,7 @@ class Agenda:
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
         arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
         self._tables = arrays
-        self._shown = {}
+        self._shown, self._summands = {}, {}
         self._mean_s = float(arrays[1].min(axis=1, initial=np.inf)[found.place].mean())
         self._hazard_per_h = prediction.hazard_per_h.tolist()
         self._rows = {job.id: row for job, row in zip(problem.jobs, found.place.tolist(), strict=True)}
@@ -146,6 +147,7 @@ class Agenda:
         row = self._rows[placement.job_id]
         if row not in self._shown:
             self._shown[row] = [tuple(table[row].tolist()) for table in self._tables]
+            self._summands[row] = self._terms.summands(row) if self._terms is not None else {}
         p10, p50, p90, wait, cost, risk, score = self._shown[row]
         return Decision(
             job_id=placement.job_id,
@@ -163,6 +165,7 @@ class Agenda:
             risk=risk,
             score=score,
             reasons=self._why_not(row),
+            terms=self._summands[row],
         )
 
     def _why_not(self, row: int) -> tuple[str, ...]:

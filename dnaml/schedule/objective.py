@@ -96,6 +96,10 @@ class Terms:
     parts: Mapping[str, FloatArray]
     score: FloatArray
 
+    def summands(self, j: int) -> dict[str, tuple[float, ...]]:
+        """Return what J sums up for job j, each [R] by name; a term that is 0 on every resource is left out."""
+        return {name: tuple(part[j].tolist()) for name, part in self.parts.items() if part[j].any()}
+
     @property
     def limited(self) -> bool:
         """Return whether any job may not run on some resource."""

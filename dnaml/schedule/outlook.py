@@ -113,4 +113,5 @@ class Outlook:
             risk=tuple(seen.risk[0].tolist()),
             score=tuple(seen.score[0].tolist()),
             reasons=tuple(seen.reason(0, column) for column in range(len(self.columns))),
+            terms=seen.summands(0),
         )

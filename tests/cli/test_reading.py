@@ -110,8 +110,10 @@ def test_explain_shows_the_losers_and_from_when_prices_are(ask, say):
     assert all(row["why"] for row in answer["candidates"])
     scores = [row["score"] for row in answer["candidates"]]
     assert scores == sorted(scores)
+    assert [sum(row["terms"].values()) for row in answer["candidates"]] == pytest.approx(scores)
     code, out, _ = say("explain", job_id)
     assert code == 0
+    assert "what the score is made of" in out
     assert "prices from 2026-08-01" in out
 
 

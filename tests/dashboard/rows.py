@@ -106,4 +106,5 @@ def decision(*names: str, chosen: str = "", scale: float = 1.0) -> Decision:
         risk=tuple(0.01 for _ in count),
         score=tuple(float(k) for k in count),
         reasons=tuple("" for _ in count),
+        terms={"latency": tuple(0.75 * k for k in count), "cost": tuple(0.25 * k for k in count)},
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dnaml.dashboard.decision import MOST_DRAWN, MOST_ROWS, compared, outcome, rows, runtimes, told
+from dnaml.dashboard.decision import MOST_DRAWN, MOST_ROWS, compared, made_of, outcome, rows, runtimes, told
 from tests.dashboard.rows import attempt_row, decision
 
 
@@ -34,6 +34,15 @@ def test_of_many_candidates_the_best_are_shown_and_the_page_says_so():
     assert "matching" in told(many)
     assert "best of" not in told(decision("a"))
     assert len(runtimes(many, None)["yAxis"]["data"]) == MOST_DRAWN
+
+
+def test_a_score_is_drawn_as_what_it_sums_up_where_there_is_one():
+    found = made_of(replace(decision("a", "b", "c", chosen="b"), score=(1.0, 2.0, math.inf)))
+    assert found["yAxis"]["data"] == ["b", "a"]
+    assert [one["name"] for one in found["series"]] == ["latency", "cost"]
+    assert [point["value"] for point in found["series"][0]["data"]] == [1.5, 0.75]
+    assert found["series"][1]["data"][0]["name"] == "b: cost 0.500"
+    assert made_of(replace(decision("a"), terms={}))["series"] == []
 
 
 def test_the_outcome_is_that_of_the_attempt_that_succeeded_where_it_was_predicted():

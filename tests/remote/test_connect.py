@@ -28,7 +28,10 @@ def test_a_client_gets_results_and_reasons_and_waits_through_a_killed_service(se
     with dnaml.connect(server.url) as ex:
         first = ex.submit(work.double, 4)
         assert first.result(60) == 8
-        assert first.decision.explain()["chosen"].sum() == 1
+        table = first.decision.explain()
+        assert table["chosen"].sum() == 1
+        assert table.filter(like="score_").sum(axis=1).tolist() == pytest.approx(table["score"].tolist())
+        assert "terms" not in table
         assert len(first.record["attempts"]) == 1
         assert ex.future(first.job_id).result(60) == 8
         with pytest.raises(ValueError, match="words of the caller"):

@@ -133,7 +133,7 @@ def test_a_running_job_goes_on_elsewhere_from_its_checkpoint(tmp_path: Path) -> 
 
 
 def test_pages_are_stable_while_jobs_are_added(api: Client) -> None:
-    for n in range(5):
+    for n in range(6):
         api.submit("double", n)
     first = api.get("/jobs?limit=3").json()
     api.submit("double", 9)

@@ -31,6 +31,15 @@ def test_the_wait_counts_as_latency() -> None:
     np.testing.assert_allclose(found.score[0], [4.0, 1.0], rtol=1e-5)
 
 
+def test_the_summands_of_a_score_add_up_to_it_and_leave_out_what_is_nowhere_felt() -> None:
+    found = terms(problem([[10.0, 20.0], [4.0, 4.0]], [1.0, 0.0], objective="balanced"))
+    for j in range(2):
+        summands = found.summands(j)
+        assert {"latency", "cost", "tail"} <= set(summands)
+        assert "late" not in summands
+        np.testing.assert_allclose(np.sum(list(summands.values()), axis=0), found.score[j])
+
+
 def test_an_uncertain_runtime_scores_worse_than_a_certain_one_of_equal_mean() -> None:
     wanted = problem([[10.0, 10.0]], spread=0.0, objective="min_latency")
     values = wanted.prediction.runtime_s.values
