@@ -19,6 +19,7 @@ from dnaml.core import events as ev
 from dnaml.core.attempt import Sample
 from dnaml.core.errors import InputError, StateFolderError
 from dnaml.core.events import Command, Event, ResourceDown, ResourceUp, Settled, Tick
+from dnaml.core.resource import Resource
 from dnaml.datasets.samples import SampleStore
 from dnaml.execution.descriptors import raise_limit
 from dnaml.execution.inbox import Inbox
@@ -26,6 +27,7 @@ from dnaml.execution.local import Listener, NowS
 from dnaml.execution.on_ray import gateway, wire
 from dnaml.execution.on_ray.cluster import Cluster
 from dnaml.execution.on_ray.link import Link
+from dnaml.execution.on_ray.nodes import described
 from dnaml.execution.on_ray.peers import Peer, Peers
 from dnaml.execution.on_ray.work import LiveWork
 
@@ -152,8 +154,7 @@ class RayBackend:
             peer = self._peers.by_resource.get(event.resource.id)
             if peer is None or not peer.is_up:
                 return
-            peer.say(wire.Offer(event.resource))
-            peer.flush()
+            event = replace(event, resource=_offer(peer, event.resource))
         elif isinstance(event, ResourceDown):
             self._work.offered.pop(event.resource_id, None)
             self._withdrawn.add(event.resource_id)
@@ -278,11 +279,8 @@ class RayBackend:
         """Say that a node takes work, as its user described it or else as it describes itself."""
         peer.is_up = True
         for resource_id, resource in peer.resources.items():
-            offered = self._work.offered.get(resource_id)
-            if offered is not None:
-                peer.say(wire.Offer(offered))
-                peer.flush()
-            yield ResourceUp(at_s=self._now_s(), resource=offered or resource)
+            stated = self._work.offered.get(resource_id)
+            yield ResourceUp(at_s=self._now_s(), resource=resource if stated is None else _offer(peer, stated))
 
     # -- the gateway -------------------------------------------------------------------------------------------------
 
@@ -371,3 +369,11 @@ class RayBackend:
         self._inbox.close()
         if not self.cluster.shared:
             self.cluster.close()
+
+
+def _offer(peer: Peer, stated: Resource) -> Resource:
+    """Tell a node what its user states of it, and return what the two make of it."""
+    resource = described(stated, peer.resources[stated.id])
+    peer.say(wire.Offer(resource))
+    peer.flush()
+    return resource

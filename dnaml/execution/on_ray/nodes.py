@@ -21,6 +21,8 @@ _ACCELERATORS: Mapping[str, Kind] = {
     "FPGA": Kind.FPGA,
     "fpga": Kind.FPGA,
 }
+_STATED = ("memory_bytes", "price_usd_per_h", "latency_s", "bandwidth_bytes_per_s", "power_w")
+_ANYWHERE = Resource(id="anywhere").domain  # what a description says that names no domain
 _BUILT_IN = frozenset({"CPU", "memory", "object_store_memory", *_ACCELERATORS})
 
 
@@ -88,6 +90,25 @@ def _price(labels: Mapping[str, str]) -> float | None:
         return float(labels[PRICE_LABEL])
     except (KeyError, ValueError):
         return None
+
+
+def described(stated: Resource, told: Resource) -> Resource:
+    """Return a node as its user states it; what is left open, and where it stands, is as the node tells of itself.
+
+    A node whose processes are held back (`environment`, `cpu_quota_share`) is not what it measured of itself.
+    """
+    as_it_is = not stated.environment and stated.cpu_quota_share is None
+    known = [*_STATED, *(("unit_type",) if as_it_is else ())]
+    left_open = {name: getattr(told, name) for name in known if getattr(stated, name) is None}
+    return replace(
+        stated,
+        **left_open,
+        site=told.site if stated.site is Site.LOCAL else stated.site,
+        domain=told.domain if stated.domain == _ANYWHERE else stated.domain,
+        spec={**told.spec, **stated.spec} if as_it_is else stated.spec,
+        labels={**told.labels, **stated.labels},
+        description=stated.description or told.description,
+    )
 
 
 def on_this_machine(plan_resources: tuple[Resource, ...]) -> tuple[Resource, ...]:

@@ -1,6 +1,6 @@
 """What Ray says of a node becomes resources with features that constraints and predictions can use."""
 
-from dnaml.core.resource import Kind, Site
+from dnaml.core.resource import Kind, Resource, Site, UnitType
 from dnaml.execution.on_ray import nodes
 
 LABELS = {
@@ -51,3 +51,33 @@ def test_a_head_that_only_manages_takes_no_work():
     assert not nodes.takes_work({"memory": 1e9, "node:10.0.0.1": 1.0})
     assert nodes.takes_work({"CPU": 1.0})
     assert nodes.takes_work({"GPU": 1.0})
+
+
+TOLD = Resource(
+    id="n1",
+    site=Site.ON_PREM,
+    domain="host/n1",
+    unit_type=UnitType.AVX512,
+    memory_bytes=8 << 30,
+    price_usd_per_h=3.0,
+    spec={"fp64_flop_per_s": 2e9, "cores": 4.0},
+    labels={"rack": "7"},
+    description="Ray node host",
+)
+
+
+def test_what_the_user_states_counts_and_the_node_tells_the_rest():
+    stated = Resource(id="n1", slots=2, price_usd_per_h=1.0, labels={"bought": "yes"}, spec={"cores": 2.0})
+    found = nodes.described(stated, TOLD)
+    assert (found.slots, found.price_usd_per_h, found.memory_bytes) == (2, 1.0, 8 << 30)
+    assert (found.site, found.domain, found.unit_type) == (Site.ON_PREM, "host/n1", UnitType.AVX512)
+    assert found.spec == {"fp64_flop_per_s": 2e9, "cores": 2.0}
+    assert found.labels == {"rack": "7", "bought": "yes"}
+    elsewhere = nodes.described(Resource(id="n1", site=Site.CLOUD, domain="zone-a"), TOLD)
+    assert (elsewhere.site, elsewhere.domain) == (Site.CLOUD, "zone-a")
+
+
+def test_a_node_that_is_held_back_is_not_what_it_measured_of_itself():
+    found = nodes.described(Resource(id="n1", environment={"OPENBLAS_CORETYPE": "Haswell"}), TOLD)
+    assert (found.unit_type, dict(found.spec)) == (None, {})
+    assert (found.domain, found.memory_bytes) == ("host/n1", 8 << 30)
