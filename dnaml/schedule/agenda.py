@@ -62,7 +62,7 @@ class Agenda:
         found = alike(problem)
         weighed, prediction = terms(found.few), found.few.prediction
         arrays: list[FloatArray] = [prediction.runtime_s.quantile(level) for level in _SHOWN]
-        arrays += [weighed.wait_s, weighed.cost_usd, weighed.risk, weighed.score]
+        arrays += [weighed.ready_s, weighed.cost_usd, weighed.risk, weighed.score]
         self._tables = arrays
         self._shown, self._summands = {}, {}
         self._mean_s = float(arrays[1].min(axis=1, initial=np.inf)[found.place].mean())

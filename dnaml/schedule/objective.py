@@ -2,13 +2,14 @@
 
 Every term is divided by a reference (what the best choice reaches), so that weights compare like with like:
 
-    J(j, r) = w_t (E[T] + wait + risk (CVaR_90[T] - E[T])) / T*  +  w_c E[usd] / C*
-            + w_r (-ln(1 - P_fail)) / F*  +  w_e E[joule] / E*  +  late P(T + wait > deadline)
+    J(j, r) = w_t (E[T] + wait + transfer + risk (CVaR_90[T] - E[T])) / T*  +  w_c E[usd] / C*
+            + w_r (-ln(1 - P_fail)) / F*  +  w_e E[joule] / E*  +  late P(T + wait + transfer > deadline)
 
 Weights are the objective's shares. For one job the references are those of its best feasible resource; for a batch
 they are the utopia point, each term's own optimum over the batch. Conventions: a price or power that is not known
 counts as the dearest known one of the job, and where none is known the term is dropped; cost and latency never weigh
-less than `Weighing.tie`, so that ties are broken; what may not run scores infinity.
+less than `Weighing.tie`, so that ties are broken; what may not run scores infinity. The input of a computation reaches
+a resource after its latency and its bytes over its bandwidth, at once where neither is known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ class Expected:
     cost_usd: FloatArray
     risk: FloatArray  # -ln(1 - P_fail)
     energy_j: FloatArray
+    transfer_s: FloatArray | None = None  # until the input is there; None where it is nowhere known to take time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,12 +86,14 @@ class References:
 class Terms:
     """Explains every pair, all [J, R]: runtime, the wait before it, cost (NaN unknown), P_fail, P(late), and J.
 
+    `wait_s` is for the resource, `ready_s` also for the input to reach it.
     `parts` are the weighed terms that J sums up. `limited` says that some pair is not allowed, `reason` why.
     """
 
     feasible: Feasibility
     runtime_s: FloatArray
     wait_s: FloatArray
+    ready_s: FloatArray
     cost_usd: FloatArray
     risk: FloatArray
     late: FloatArray
@@ -133,7 +137,8 @@ def terms(problem: Problem) -> Terms:
     wait_s[:] = problem.free_in_s
     shares = shares_of(problem)
     references = best_of_each(pairs, allowed, wait_s)
-    late = late_shares(problem, wait_s)
+    ready_s = wait_s if pairs.transfer_s is None else wait_s + pairs.transfer_s
+    late = late_shares(problem, ready_s)
     parts = fixed_parts(pairs, allowed, shares, references)
     parts["latency"] = (shares.latency / references.jct_s) * (pairs.runtime_s + wait_s)
     parts["late"] = WEIGHING.late * late
@@ -143,6 +148,7 @@ def terms(problem: Problem) -> Terms:
         feasible=feasible,
         runtime_s=pairs.runtime_s,
         wait_s=wait_s,
+        ready_s=ready_s,
         cost_usd=pairs.cost_usd,
         risk=-np.expm1(-pairs.risk),
         late=late,
@@ -163,7 +169,19 @@ def expected(problem: Problem) -> Expected:
         cost_usd=prediction.cost_usd.weighed(_moments(prediction.cost_usd.levels.tobytes())[:, 0]),
         risk=runtime_s * (prediction.hazard_per_h / 3600.0),
         energy_j=runtime_s * power_w,
+        transfer_s=_transfer_s(problem),
     )
+
+
+def _transfer_s(problem: Problem) -> FloatArray | None:
+    """Return the seconds [J, R] until an input is where it is needed; None where no link is known."""
+    links = [(r.latency_s or 0.0, 1.0 / (r.bandwidth_bytes_per_s or np.inf)) for r in problem.resources]
+    latency_s, s_per_byte = np.array(links, dtype=float).reshape(-1, 2).T
+    if not (latency_s.any() or s_per_byte.any()):
+        return None
+    input_bytes = np.array([float(one.input_bytes or 0) for one in problem.computations])
+    transfer_s: FloatArray = latency_s + np.outer(input_bytes, s_per_byte)
+    return transfer_s
 
 
 @lru_cache(maxsize=16)
@@ -235,6 +253,8 @@ def fixed_parts(pairs: Expected, allowed: BoolArray, shares: Shares, references:
         "tail": (WEIGHING.risk * shares.latency / references.jct_s) * pairs.tail_s,
         "cost": (shares.cost / references.cost_usd) * known_or_dearest(pairs.cost_usd, allowed),
     }
+    if pairs.transfer_s is not None:
+        parts["transfer"] = (shares.latency / references.jct_s) * pairs.transfer_s
     if not _is_zero(shares.resilience):
         parts["resilience"] = (shares.resilience / references.risk) * pairs.risk
     if not _is_zero(shares.energy):

@@ -70,9 +70,9 @@ class Outlook:
         return Hazards(hazard_per_s=self.hazard_per_h(resource_id) / 3600, write_s=write_s, restore_s=write_s)
 
     def wait_s(self, resource_id: str) -> float:
-        """Return how long a new attempt would wait and start up on a resource."""
+        """Return how long a new attempt would wait, for its input too, and start up on a resource."""
         column = self.columns[resource_id]
-        return float(self.terms.wait_s[0, column]) + (self.problem.resources[column].startup_s or 0.0)
+        return float(self.terms.ready_s[0, column]) + (self.problem.resources[column].startup_s or 0.0)
 
     def price_usd_per_s(self, resource_id: str) -> float:
         """Return what a second on a resource costs, 0 where no price is known."""
@@ -108,7 +108,7 @@ class Outlook:
             runtime_p10_s=low,
             runtime_p50_s=middle,
             runtime_p90_s=high,
-            wait_s=tuple(seen.wait_s[0].tolist()),
+            wait_s=tuple(seen.ready_s[0].tolist()),
             cost_usd=tuple(seen.cost_usd[0].tolist()),
             risk=tuple(seen.risk[0].tolist()),
             score=tuple(seen.score[0].tolist()),

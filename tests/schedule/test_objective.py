@@ -40,6 +40,23 @@ def test_the_summands_of_a_score_add_up_to_it_and_leave_out_what_is_nowhere_felt
         np.testing.assert_allclose(np.sum(list(summands.values()), axis=0), found.score[j])
 
 
+def test_an_input_takes_its_time_to_reach_a_resource_and_may_miss_the_deadline_by_it() -> None:
+    wanted = problem(
+        [[10.0, 10.0, 10.0]],
+        objective="min_latency",
+        spread=0.0,
+        jobs=[{"constraints": Constraints(deadline_s=12.0)}],
+        computations=[{"input_bytes": 4_000_000}],
+        resources=[{}, {"latency_s": 0.5}, {"latency_s": 1.0, "bandwidth_bytes_per_s": 1e6}],
+    )
+    found = terms(wanted)
+    assert found.ready_s[0].tolist() == [0.0, 0.5, 5.0]
+    assert found.wait_s[0].tolist() == [0.0, 0.0, 0.0]
+    assert found.late[0].tolist() == [0.0, 0.0, 1.0]
+    assert found.summands(0)["transfer"] == pytest.approx((0.0, 0.05, 0.5), rel=1e-4)
+    assert "transfer" not in terms(problem([[1.0]])).parts
+
+
 def test_an_uncertain_runtime_scores_worse_than_a_certain_one_of_equal_mean() -> None:
     wanted = problem([[10.0, 10.0]], spread=0.0, objective="min_latency")
     values = wanted.prediction.runtime_s.values
