@@ -39,7 +39,7 @@ def conformal_quantile(errors: FloatArray, level: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Limits of the scaled error at LEVELS for each group; those of (kind, ANY) and (ANY, ANY) stand in for others."""
+    """Limits of the scaled error at LEVELS for each group; those of (ANY, ANY) stand in for unknown kinds."""
 
     limits: Mapping[Group, tuple[float, ...]] = field(default_factory=dict)
     counts: Mapping[Group, int] = field(default_factory=dict)
@@ -67,11 +67,14 @@ class Calibration:
         return log_values
 
     def _of(self, group: Group) -> tuple[float, ...]:
-        kind, _ = group
-        for wanted in (group, (kind, ANY), (ANY, ANY)):
-            if wanted in self.limits:
-                return self.limits[wanted]
-        return UNSEEN
+        """Return the limits of a group: its own, of the nearest bucket of its kind, of any."""
+        kind, bucket = group
+        if group in self.limits:
+            return self.limits[group]
+        near = [known for of, known in self.limits if of == kind and known != ANY]
+        if near:
+            return self.limits[kind, min(near, key=lambda known: (abs(known - bucket), known))]
+        return self.limits.get((ANY, ANY), UNSEEN)
 
 
 def _limits(errors: FloatArray, parent: tuple[float, ...]) -> tuple[float, ...]:

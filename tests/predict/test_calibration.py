@@ -40,6 +40,17 @@ def test_a_small_group_borrows_from_its_kind_and_an_unknown_one_from_all():
     assert unknown[P90] == pytest.approx(kind[P90])
 
 
+def test_a_bucket_that_was_never_held_out_has_the_limits_of_the_nearest_of_its_kind():
+    rng = np.random.default_rng(3)
+    errors = np.concatenate([rng.normal(0, sd, 500) for sd in (4.0, 1.0, 9.0)])
+    calibration = Calibration.of(errors, [(0, 1)] * 500 + [(0, 6)] * 500 + [(1, 8)] * 500)
+    beyond, most, between, few = (
+        calibration.quantiles(np.zeros(1), np.ones(1), [(0, bucket)])[0] for bucket in (8, 6, 3, 1)
+    )
+    np.testing.assert_array_equal(beyond, most)
+    np.testing.assert_array_equal(between, few)
+
+
 def test_errors_all_on_one_side_leave_the_median_where_it_is():
     values = Calibration.of(np.full(200, 0.5), [(0, 0)] * 200).quantiles(np.zeros(1), np.ones(1), [(0, 0)])[0]
     assert values[LEVELS.index(0.5)] == 0.0

@@ -132,8 +132,9 @@ def _typical(blends: Sequence[Blend]) -> dict[int, float]:
 
 
 def _own_factor(blend: Blend, typical: dict[int, float]) -> float:
-    usual = typical.get(bucket_of(blend.probes))
-    if usual is None or blend.probes < FEWEST_OWN or not np.isfinite(blend.own_error):
+    if not typical or blend.probes < FEWEST_OWN or not np.isfinite(blend.own_error):
         return 1.0
+    bucket = bucket_of(blend.probes)
+    usual = typical[min(typical, key=lambda known: (abs(known - bucket), known))]  # more probes than were replayed
     squared = (OWN_TRUST * usual**2 + blend.probes * blend.own_error**2) / (OWN_TRUST + blend.probes)
     return float((np.sqrt(squared) / usual) ** OWN_POWER)

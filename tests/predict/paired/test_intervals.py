@@ -89,6 +89,16 @@ def test_a_number_of_probes_that_was_never_replayed_has_no_typical_error():
     np.testing.assert_array_equal(found.quantiles(blend(0.1, own=5.0)), found.quantiles(blend(0.1)))
 
 
+def test_more_probes_than_were_replayed_are_judged_by_the_most_that_were(fitted):
+    def width(own):
+        rows = fitted.quantiles(blend(0.15, own=own, probes=200))
+        return rows[0, P90] - rows[0, P10]
+
+    usual = fitted.typical[max(fitted.typical)]
+    assert width(usual / 4) < width(usual) < width(4 * usual)
+    assert width(usual) == pytest.approx(width(np.nan))
+
+
 def test_experts_are_blended_by_weight_and_the_silent_say_nothing():
     means, sds = np.array([[1.0, 3.0, np.nan]]), np.array([[0.5, 0.5, np.nan]])
     found = Blend.of(means, sds, np.array([0.2, np.nan, np.nan]), np.array([0.5, 0.5, 0.0]), probes=8, unseen=True)
