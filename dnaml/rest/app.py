@@ -67,7 +67,7 @@ def create_app(settings: ServiceSettings, service: Service | None = None, *, pag
     app.state.service = service
     app.state.failure = None
     app.state.metrics = None if service is None else Metrics(service)
-    problems.install(app)
+    problems.install(app, [route for group in GROUPS for route in group.router.routes])
     for group in GROUPS:
         app.include_router(group.router)
     openapi.install(app, GROUPS)

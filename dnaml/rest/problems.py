@@ -1,7 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): one shape for every status, no stack trace, no secret."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 
 from dnaml.core import errors
 
@@ -72,15 +73,16 @@ def response_of(problem: Problem, path: str = "") -> Response:
     return Response(msgspec.json.encode(body), problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make an application answer every error it knows of as a problem."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make an application of these routes answer every error it knows of as a problem."""
 
     async def known(request: Request, error: Exception) -> Response:
         return response_of(problem_of(error), request.url.path)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return response_of(Problem(error.status_code, str(error.detail), headers=error.headers), request.url.path)
+        headers = {"Allow": _methods(routes, request)} if error.status_code == 405 else error.headers
+        return response_of(Problem(error.status_code, str(error.detail), headers=headers), request.url.path)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -95,6 +97,12 @@ def install(app: FastAPI) -> None:
 def one_line(text: str) -> str:
     """Return text on one line without control codes, which terminals and logs would obey."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> str:
+    """Return every method that a path answers; each of them may be a route of its own."""
+    of_path = [r for r in routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in of_path for method in route.methods or ()}))
 
 
 def _first(found: Any) -> str:  # pydantic's list of errors

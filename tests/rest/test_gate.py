@@ -182,6 +182,8 @@ def test_unknown_paths_and_methods_are_problems_too(api: Client) -> None:
         answer = api.request(method, path)
         assert answer.status_code == status, (method, path, answer.text)
         assert answer.headers["content-type"] == PROBLEM
+    assert api.request("PUT", "/jobs").headers["allow"] == "GET, POST"
+    assert api.request("POST", "/jobs/1").headers["allow"] == "DELETE, GET"
 
 
 def test_a_tenant_that_asks_too_often_is_told_when_to_come_back(tmp_path) -> None:  # type: ignore[no-untyped-def]
