@@ -12,7 +12,7 @@ from dnaml.predict.paired.gate import Gate
 from dnaml.predict.runtime import RuntimePredictor
 
 NEVER = -1e9  # logit of an expert that is not asked
-EXPERTS = ("latent-low", "latent", "latent-high", "rows", "similarity", "ernest", "net")
+EXPERTS = ("latent-low", "latent", "latent-high", "rows", "similarity", "signature", "ernest", "net")
 
 Change = Callable[[Direction], Direction]
 

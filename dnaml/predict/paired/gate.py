@@ -19,8 +19,9 @@ START: Mapping[str, float] = {
     "latent-high": 0.5,
     "rows": 1.3,
     "ernest": 0.0,
+    "signature": 0.5,
 }  # logits; the others start at 1
-START_FEW: Mapping[str, float] = {"similarity": -2.0}  # added up to FEW probes
+START_FEW: Mapping[str, float] = {"similarity": -2.0, "signature": 1.5}  # added up to FEW probes
 FEW = 2
 FEWEST_EPISODES = 12
 ROUNDS = 200

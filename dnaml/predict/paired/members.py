@@ -10,6 +10,7 @@ from dnaml.predict.paired.ernest import ErnestExpert
 from dnaml.predict.paired.grid import Answer, BoolArray, FloatArray, Grid, Member, Task
 from dnaml.predict.paired.latent import Latents, fits_of
 from dnaml.predict.paired.rows import RowExpert
+from dnaml.predict.paired.signature import Signatures
 from dnaml.predict.paired.similarity import SimilarityExpert
 from dnaml.predict.paired.sources import Sources
 
@@ -58,6 +59,7 @@ def _closed(case: Case, seed: int) -> dict[str, Member | None]:
         found[name] = Latents.fit(grid, use, rank, fits, seed=seed)
     found["rows"] = RowExpert().prepare(sources)
     found["similarity"] = SimilarityExpert().prepare(sources)
+    found["signature"] = Signatures.fit(grid, use, sources, seed=seed)
     found["ernest"] = ErnestExpert().fit(grid, use, sources)
     return found
 

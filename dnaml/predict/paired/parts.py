@@ -19,6 +19,7 @@ from dnaml.predict.paired.quantities import Quantities
 from dnaml.predict.paired.regress import Kernel, Regressor
 from dnaml.predict.paired.ridges import Ridges
 from dnaml.predict.paired.rows import PreparedRows
+from dnaml.predict.paired.signature import Signatures, Signed
 from dnaml.predict.paired.similarity import PreparedSimilarity
 from dnaml.predict.paired.sources import Sources
 
@@ -51,6 +52,8 @@ PARTS: tuple[type, ...] = (
     Rows,
     Scale,
     Settings,
+    Signatures,
+    Signed,
     Members,
     Sources,
     Surprise,
