@@ -34,12 +34,12 @@ def _fuzzed(quick: bool) -> list[Row]:
 
 
 def _made(quick: bool) -> list[Row]:
-    """Return the rows of requests made from the OpenAPI document: 1,000 of them or 100,000."""
+    """Return the rows of requests made from the OpenAPI document: 1,000 of them or more than 100,000."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(_settings(Path(folder)))
         app = create_app(service.settings, service)
         try:
-            found = documented.sent_to(app, 1_000 if quick else 100_000, seed=SEED)
+            found = documented.sent_to(app, 1_000 if quick else 110_000, seed=SEED)  # some have fewer than their share
             failures = app.state.gate.failures
         finally:
             service.close()

@@ -22,7 +22,7 @@ class Problem:
     Shapes: `jobs` J, `resources` R, `free_in_s` [R] seconds until each resource can start its next placement,
     `prediction` arrays [J, R, ...] with row j for job j, `similarity` [J, R] of the raw DNA or None.
     `running` are the attempts now on resources. `budget` counts solver steps, never seconds: a replay must
-    decide alike.
+    decide alike. With `explores` the job goes where it might do best, not where it is expected to.
     """
 
     at_s: float
@@ -36,6 +36,7 @@ class Problem:
     similarity: FloatArray | None = None
     seed: int = 0
     budget: int = 10_000
+    explores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

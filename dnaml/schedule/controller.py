@@ -255,6 +255,7 @@ class Controller:
         self._preemption.forget(attempt.id)
         self._health.ended(entry, attempt, event)
         self._checks.ended(entry, attempt, event)
+        self._dispatch.planner.exploration.ended(attempt.id, event.usage)
 
     def _on_resumed(self, event: ev.Resumed) -> None:
         resume(self._dispatch)

@@ -114,13 +114,15 @@ class Dispatch:
         least_s = min(forecast.expected_s, _LEAST_REST_S)
         self.enter(entry, attempt, at_s, max(least_s, forecast.expected_s * left))
         self.high_s[attempt.id] = forecast.high_s * left
+        decision = decide(attempt.id)
+        self.planner.exploration.started(decision)
         self.commands.append(
             StartAttempt(
                 attempt=attempt,
                 job=entry.job,
                 computation=entry.computation,
                 checkpoint=checkpoint,
-                decision=decide(attempt.id),
+                decision=decision,
                 kill_after_s=self.limits.kill_after_s(entry, tries, forecast.high_s * left, at_s),
             )
         )

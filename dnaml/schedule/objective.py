@@ -4,6 +4,7 @@ Every term is divided by a reference (what the best choice reaches), so that wei
 
     J(j, r) = w_t (E[T] + wait + transfer + risk (CVaR_90[T] - E[T])) / T*  +  w_c E[usd] / C*
             + w_r (-ln(1 - P_fail)) / F*  +  w_e E[joule] / E*  +  late P(T + wait + transfer > deadline)
+            - [j explores] (w_t (E[T] - T_hope) / T*  +  w_c (E[usd] - usd_hope) / C*)
 
 Weights are the objective's shares. For one job the references are those of its best feasible resource; for a batch
 they are the utopia point, each term's own optimum over the batch. Conventions: a price or power that is not known
@@ -41,6 +42,8 @@ class Weighing:
     """of the probability to miss the deadline"""
     tie: float = 1e-6
     """least share of cost and of latency"""
+    hope: float = 0.1
+    """quantile of runtime and cost by which a job is judged that explores"""
     risk_floor: float = 1e-3
     """least F*: a failure in a thousand runs is as good as none"""
     tail: float = 0.9
@@ -142,6 +145,8 @@ def terms(problem: Problem) -> Terms:
     parts = fixed_parts(pairs, allowed, shares, references)
     parts["latency"] = (shares.latency / references.jct_s) * (pairs.runtime_s + wait_s)
     parts["late"] = WEIGHING.late * late
+    if problem.explores:
+        parts["explore"] = _hope(problem, pairs, shares, references)
     score = reduce(np.add, parts.values())
     score[~allowed] = np.inf
     return Terms(
@@ -171,6 +176,15 @@ def expected(problem: Problem) -> Expected:
         energy_j=runtime_s * power_w,
         transfer_s=_transfer_s(problem),
     )
+
+
+def _hope(problem: Problem, pairs: Expected, shares: Shares, references: References) -> FloatArray:
+    """Return what J is lower by [J, R] where runtime and cost turn out as well as can be hoped."""
+    runtime, cost = problem.prediction.runtime_s, problem.prediction.cost_usd
+    gain_s = np.maximum(pairs.runtime_s - runtime.quantile(WEIGHING.hope), 0.0)
+    gain_usd = np.nan_to_num(np.maximum(pairs.cost_usd - cost.quantile(WEIGHING.hope), 0.0))
+    hope: FloatArray = -(shares.latency / references.jct_s) * gain_s - (shares.cost / references.cost_usd) * gain_usd
+    return hope
 
 
 def _transfer_s(problem: Problem) -> FloatArray | None:

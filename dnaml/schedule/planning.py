@@ -11,6 +11,7 @@ from dnaml.core.resource import Resource
 from dnaml.core.work import Computation, Job, Objective
 from dnaml.schedule.agenda import Agenda
 from dnaml.schedule.copies import with_copies
+from dnaml.schedule.exploration import Exploration
 from dnaml.schedule.feasible import feasibility
 from dnaml.schedule.ledger import Entry, Ledger
 from dnaml.schedule.outlook import Outlook
@@ -55,6 +56,7 @@ class Planner:
         self._ledger, self._pool = ledger, pool
         self._settings, self._seed = settings, seed
         self._least_priority, self._urgent = 0, False
+        self.exploration = Exploration(settings.explore_share, settings.explore_lost)
         self._runs: list[Run] = []
         self._learned = 0
         self._learned_at_s = float("-inf")
@@ -247,6 +249,7 @@ class Planner:
             similarity=None if similar is None else similar(computations, resources)[rows],
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
+            explores=len(entries) == 1 and self.exploration.wants(entries[0].job),
         )
         return with_copies(_spare(problem, entries), entries)
 

@@ -36,6 +36,10 @@ class ControllerSettings:
     """of all work done, that copies of stragglers may add to it"""
     speculation_least_s: float = 1.0
     """an attempt that is expected to end sooner gets no copy"""
+    explore_share: float = 0.2
+    """of the jobs that come alone and are bound by no deadline, cost or priority, that may try what is not known"""
+    explore_lost: float = 0.02
+    """of all work done, that trials may lose"""
     spot_check_share: float = 0.0
     """of the single jobs that succeeded, that run once more elsewhere"""
     spot_check_first: int = 100

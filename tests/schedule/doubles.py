@@ -31,6 +31,7 @@ class Desk:
         seed: int = 0,
         **settings: object,
     ) -> None:
+        settings.setdefault("explore_share", 0.0)  # tests that explore say so
         self.predictor = predictor or StatedPredictor(seconds=seconds or {})
         self.controller = Controller(
             MatchingPolicy(),
