@@ -1,13 +1,12 @@
 """`dnaml cancel ID`: asks the engine that runs to stop a job, or withdraws it where no engine runs."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import JobId, alone, verb
-from dnaml.core.errors import InputError, StateInUseError
+from dnaml.core.errors import StateInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from dnaml.datasets.state import StateFolder
 
 app = alone()
-_LOOK_EVERY_S = 0.3
 
 
 @verb(app, example="dnaml cancel 3f2a --wait 30", over="jobs:cancel")
@@ -25,17 +23,12 @@ def cancel(
     wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds for its end.")] = 10.0,
 ) -> int:
     """Ask that a job end without a result; exit code 1 if it has not ended after the wait."""
-    from dnaml.cli.job_rows import OVER, history_now
+    from dnaml.cli.job_rows import OVER, open_job, watched
 
-    view = history_now(screen.state).job(job_id)
-    if view.state in OVER:
-        raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
+    view = open_job(screen.state, job_id)
     _ask(screen.state, view.id)
-    until_s = time.monotonic() + wait
     with screen.working(f"waiting for the end of {view.id}"):
-        while view.state not in OVER and time.monotonic() < until_s:
-            time.sleep(_LOOK_EVERY_S)
-            view = history_now(screen.state).job(view.id)
+        view = watched(screen.state, view, wait)
     return show(screen, view.id, view.state.value, over=view.state in OVER)
 
 

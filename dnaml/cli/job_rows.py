@@ -1,6 +1,8 @@
-"""One job of the history as a row of a table: what `status`, `queue` and `submit` print of it."""
+"""Jobs of the history for the verbs: as rows of a table, and watched until something becomes of them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnaml.answers.rows import OVER as OVER
@@ -12,9 +14,33 @@ from dnaml.answers.rows import history_now as history_now
 from dnaml.answers.rows import job_row as job_row
 from dnaml.cli import amounts
 from dnaml.cli.screen import table
+from dnaml.core.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from dnaml.history import JobView
+
+_LOOK_EVERY_S = 0.3
+
+
+def open_job(state: Path, job_id: str) -> "JobView":
+    """Return a job as it stands now; raise InputError if it has ended."""
+    view = history_now(state).job(job_id)
+    if view.state in OVER:
+        raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
+    return view
+
+
+def watched(
+    state: Path, view: "JobView", wait_s: float, is_done: Callable[["JobView"], bool] = lambda view: False
+) -> "JobView":
+    """Return the newest view of a job: once it has ended or `is_done` holds of it, or after the wait."""
+    until_s = time.monotonic() + wait_s
+    while view.state not in OVER and not is_done(view) and time.monotonic() < until_s:
+        time.sleep(_LOOK_EVERY_S)
+        view = history_now(state).job(view.id)
+    return view
 
 
 def job_table(rows: Sequence[JobRow]) -> "Table":

@@ -1,19 +1,17 @@
 """`dnaml migrate ID`: asks the engine that runs to move a job elsewhere, with its newest checkpoint."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import JobId, alone, verb
-from dnaml.core.errors import InputError, NotFoundError, StateInUseError
+from dnaml.core.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from dnaml.history import JobView
 
 app = alone()
-_LOOK_EVERY_S = 0.3
 
 
 @verb(app, example="dnaml migrate 3f2a --to gpu1", over="running:migrate")
@@ -24,33 +22,21 @@ def migrate(
     wait: Annotated[float, typer.Option(min=0, help="Wait so many seconds until it runs elsewhere.")] = 30.0,
 ) -> int:
     """Move a running job; it goes on where it is until its new place confirms. Exit code 1 if it has not moved."""
-    from dnaml.cli.job_rows import OVER, history_now
-    from dnaml.datasets.state import StateFolder
+    from dnaml.cli.job_rows import engine_pid, history_now, open_job, watched
     from dnaml.history import request_migration
 
-    view = history_now(screen.state).job(job_id)
-    if view.state in OVER:
-        raise InputError(f"job {view.id}: has already ended, it is {view.state.value}")
+    view = open_job(screen.state, job_id)
     if view.last is None:
         raise InputError(f"job {view.id}: waits to start, there is nothing to move")
     known = history_now(screen.state).resources
     if to and to not in known:
         raise NotFoundError(f"no resource {to!r}; there are {', '.join(sorted(known)) or 'none'}")
-    folder = StateFolder(screen.state)
-    try:
-        folder.lock()
-    except StateInUseError:
-        pass
-    else:
-        folder.unlock()
+    if engine_pid(screen.state) is None:
         raise InputError(f"job {view.id}: no engine works on {screen.state}; 'dnaml submit --resume' starts one")
     source = view.last.placement.resource_id
     request_migration(screen.state, view.id, to)
-    until_s = time.monotonic() + wait
     with screen.working(f"waiting until {view.id} runs elsewhere"):
-        while view.state not in OVER and _where(view) == source and time.monotonic() < until_s:
-            time.sleep(_LOOK_EVERY_S)
-            view = history_now(screen.state).job(view.id)
+        view = watched(screen.state, view, wait, lambda now: _where(now) != source)
     return show(screen, view.id, view.state.value, source, _where(view))
 
 
