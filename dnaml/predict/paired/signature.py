@@ -17,8 +17,10 @@ from dnaml.predict.paired.sources import Sources
 
 FEWEST_SOURCES = 6
 PROBED, DRAWS = (1, 3, 10), 4  # numbers of probes for which kernels are weighed, and draws of probes for each
+MANY_ITEMS = 1000  # one draw of probes is judged by enough of them
 MOST_PROBES = 20  # of more, others know better
 COUNTED = 6  # kernels that answer
+MOST_LEFT_OUT, MOST_KIN = 120, 150  # entities by which kernels are weighed, and those that answer: the nearest
 SHARPNESS = 30.0  # a kernel's weight falls with this power of its error
 LINEAR = 0.3  # beside one of a smooth kernel, in a sum
 SMOOTH_PRODUCT, LINEAR_PRODUCT = 3.0, 0.1
@@ -77,11 +79,13 @@ class Signatures:
             return None
         none = np.zeros((0, 0))
         known = cls(telemetry=grid.telemetry[use], kernels=KERNELS, weights=none, sd=none)
-        groups, rng = groups_of(sources.x), np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
+        among = np.sort(rng.permutation(len(sources))[:MOST_LEFT_OUT])
+        groups, draws = groups_of(sources.x[among]), DRAWS if items <= MANY_ITEMS else 1
         weights, sds = [], []
         for count in PROBED:
-            drawn = [rng.permutation(items)[: min(count, items - 1)] for _ in range(DRAWS)]
-            squares = np.mean([known.left_out(sources, groups, probed) for probed in drawn], axis=0)
+            drawn = [rng.permutation(items)[: min(count, items - 1)] for _ in range(draws)]
+            squares = np.mean([known.left_out(sources, among, groups, probed) for probed in drawn], axis=0)
             error = np.sqrt(squares.mean(axis=2)).mean(axis=1) + LEAST_ERROR
             weight = (error / error.min()) ** -SHARPNESS
             weight[np.argsort(-weight, kind="stable")[COUNTED:]] = 0.0
@@ -102,31 +106,37 @@ class Signatures:
         if len(kin) < FEWEST_SOURCES - 1:
             return None
         times = sources.rows[np.ix_(kin, items)]
-        parts = self._parts(
+        around = _signed(
             np.concatenate([sources.x[kin], task.entity_x[None]]),
             np.concatenate([self.telemetry[np.ix_(kin, items)].mean(axis=1), task.telemetry[None]]),
             np.concatenate([times, y[None]]) - sources.item_effect[items],
             len(kin),
         )
+        if len(kin) > MOST_KIN:
+            far = np.sum([((part[:-1] - part[-1]) ** 2).sum(axis=1) for part in around], axis=0)
+            near = np.sort(np.argsort(far, kind="stable")[:MOST_KIN])
+            kin, times, around = kin[near], times[near], [part[np.r_[near, -1]] for part in around]
+        parts = _alike(around)
         bucket = int(np.abs(np.log(np.array(PROBED) / len(probed))).argmin())
         rows = sources.rows[:, asked] if (asked >= 0).all() else sources.at(task)[0][:, task.probes :]
-        around = rows[kin] - times.mean(axis=1, keepdims=True)
-        mean, pull = around.mean(axis=0), np.zeros(len(kin))
+        left = rows[kin] - times.mean(axis=1, keepdims=True)
+        mean, pull = left.mean(axis=0), np.zeros(len(kin))
         for weight, kernel in zip(self.weights[bucket], self.kernels, strict=True):
             if weight > 0:
                 values = _centred(kernel(*parts), len(kin))
                 noisy = values[:-1, :-1] + kernel.noise * np.eye(len(kin))
                 pull += weight * np.linalg.solve(noisy, values[:-1, -1])
         sd = np.where(asked >= 0, self.sd[bucket][np.maximum(asked, 0)], self.sd[bucket].mean())
-        return Answer(mean=y.mean() + mean + pull @ (around - mean), sd=sd)
+        return Answer(mean=y.mean() + mean + pull @ (left - mean), sd=sd)
 
-    def left_out(self, sources: Sources, groups: Sequence[IntArray], items: IntArray) -> FloatArray:
-        """Return the squared errors [G, S, I] of each kernel when groups of entities are left out after probes."""
-        times, members = sources.rows[:, items], len(sources)
-        around = sources.rows - times.mean(axis=1, keepdims=True)
+    def left_out(self, sources: Sources, among: IntArray, groups: Sequence[IntArray], items: IntArray) -> FloatArray:
+        """Return the squared errors [G, M, I] of each kernel when groups of M entities are left out after probes."""
+        rows, members = sources.rows[among], len(among)
+        times = rows[:, items]
+        around = rows - times.mean(axis=1, keepdims=True)
         around = around - around.mean(axis=0)
-        times = times - sources.item_effect[items]
-        parts = self._parts(sources.x, self.telemetry[:, items].mean(axis=1), times, members)
+        telemetry = self.telemetry[np.ix_(among, items)].mean(axis=1)
+        parts = _alike(_signed(sources.x[among], telemetry, times - sources.item_effect[items], members))
         found = np.empty((len(self.kernels), *around.shape))
         for place, kernel in enumerate(self.kernels):
             values = _centred(kernel(*parts), members)
@@ -137,19 +147,21 @@ class Signatures:
                 found[place, group] = np.linalg.solve(free, left[group]) ** 2
         return found
 
-    @staticmethod
-    def _parts(
-        x: FloatArray, telemetry: FloatArray, times: FloatArray, known: int
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return inner products, squared distances and smooth kernels [4, N, N] of descriptions [N, F], telemetry
-        [N, T], and level and shape of times [N, K]; the first so many of the N are known.
-        """
-        level = times.mean(axis=1, keepdims=True)
-        seen = np.clip(_scaled(telemetry, known, 0), -CLIP, CLIP)
-        parts = (x, seen, _scaled(level, known, None), _scaled(times - level, known, None))
-        around = [(part - part[:known].mean(axis=0)) / max(part.shape[1], 1) ** 0.5 for part in parts]
-        distance = np.stack([squared_distance(part, part) for part in around])
-        return np.stack([part @ part.T for part in around]), distance, np.exp(-0.5 * distance)
+
+def _signed(x: FloatArray, telemetry: FloatArray, times: FloatArray, known: int) -> list[FloatArray]:
+    """Return signatures of N entities around the mean of the known ones, which come first: description [N, F],
+    telemetry [N, T], and level [N, 1] and shape [N, K] of times, each of about unit size.
+    """
+    level = times.mean(axis=1, keepdims=True)
+    seen = np.clip(_scaled(telemetry, known, 0), -CLIP, CLIP)
+    parts = (x, seen, _scaled(level, known, None), _scaled(times - level, known, None))
+    return [(part - part[:known].mean(axis=0)) / max(part.shape[1], 1) ** 0.5 for part in parts]
+
+
+def _alike(around: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return inner products, squared distances and smooth kernels [4, N, N] of the four parts of signatures."""
+    distance = np.stack([squared_distance(part, part) for part in around])
+    return np.stack([part @ part.T for part in around]), distance, np.exp(-0.5 * distance)
 
 
 def _scaled(values: FloatArray, known: int, axis: int | None) -> FloatArray:

@@ -98,6 +98,17 @@ def test_it_says_nothing_without_a_probe_of_a_known_item_or_with_many(known, mon
     assert expert.answer(asked, sources) is None
 
 
+def test_of_many_entities_the_nearest_answer_and_a_drawn_part_weighs_kernels(known, monkeypatch):
+    whole, use, sources = known
+    every = Signatures.fit(whole, use, sources)
+    monkeypatch.setattr(signature, "MOST_KIN", 15)
+    monkeypatch.setattr(signature, "MOST_LEFT_OUT", 15)
+    some = Signatures.fit(whole, use, sources)
+    assert _error(some, whole, sources, 6) < 2.0 * _error(every, whole, sources, 6)
+    asked = task(whole, 0, 6)
+    assert some.answer(asked, sources).mean != pytest.approx(every.answer(asked, sources).mean)
+
+
 def test_few_entities_or_a_single_item_cannot_teach_it():
     few = grid(signature.FEWEST_SOURCES - 1, ITEMS)
     use = np.ones(len(few.entities), dtype=bool)
