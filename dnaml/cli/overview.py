@@ -184,13 +184,13 @@ def degraded_lines(state: Path) -> list[str]:
     """Return what the engine of a state folder says is degraded."""
     from json import loads
 
-    from dnaml.answers.degraded import degraded_now
+    from dnaml.answers.degraded import Degraded
 
     try:
         health = loads((state / "health.json").read_bytes())
     except (FileNotFoundError, ValueError):  # nothing is degraded, or the engine is just writing
         return []
-    return [line.removeprefix("degraded: ") for line in degraded_now(health, [])[1]]
+    return Degraded(health).all()
 
 
 def cost_usd(history: "History") -> float | None:

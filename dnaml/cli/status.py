@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dnaml.answers.degraded import degraded_now
+from dnaml.answers.degraded import Degraded
 from dnaml.cli import amounts
 from dnaml.cli.screen import Screen
 from dnaml.cli.verbs import alone, verb
@@ -39,8 +39,9 @@ def status(
         return
     history = history_now(screen.state)
     rows = [job_row(view, history) for view in list(history.jobs.values())[-limit:]]
-    told, lines = degraded_now(_health(screen.state), rows)
-    show_jobs(screen, rows, told, len(history.jobs), lines)
+    degraded = Degraded(_health(screen.state))
+    lines = [f"degraded: {one}" for one in degraded.all()]
+    show_jobs(screen, rows, [degraded.of(row) for row in rows], len(history.jobs), lines)
 
 
 def show_jobs(
@@ -73,8 +74,8 @@ def _one(screen: Screen, job_id: str) -> None:
         }
     except NotFoundError:
         predicted = None
-    (degraded,), lines = degraded_now(_health(screen.state), [row])
-    show_job(screen, row, tries, predicted, degraded, lines)
+    degraded = Degraded(_health(screen.state))
+    show_job(screen, row, tries, predicted, degraded.of(row), [f"degraded: {one}" for one in degraded.all()])
 
 
 def show_job(

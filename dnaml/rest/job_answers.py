@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from dnaml.answers.degraded import degraded_now
+from dnaml.answers.degraded import Degraded
 from dnaml.answers.rows import OVER, job_row
 from dnaml.core.attempt import AttemptState, JobState
 from dnaml.core.errors import CorruptError, InputError
@@ -65,9 +65,9 @@ def with_degraded(service: Service, jobs: Sequence[JobAnswer]) -> None:
         health = msgspec.json.decode((service.engine.state.root / HEALTH).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):  # nothing is degraded, or the engine is just writing
         return
-    told, _ = degraded_now(health, jobs)
-    for job, reasons in zip(jobs, told, strict=True):
-        job.degraded = reasons
+    degraded = Degraded(health)
+    for job in jobs:
+        job.degraded = degraded.of(job)
 
 
 def _joined_result(service: Service, view: JobView) -> tuple[Any, str | None]:  # JSON, or a note in its place
