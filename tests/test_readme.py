@@ -45,6 +45,9 @@ def test_the_first_example_is_ten_lines_long():
 def test_the_job_file_of_the_readme_is_accepted(tmp_path):
     (tmp_path / "dnaml.yaml").write_text(blocks("yaml")[0])
     (tmp_path / "train.py").touch()
+    pool = tmp_path / "pool.toml"
+    pool.write_text('[resources.here]\nkind = "cpu"\nmemory = "8GB"\n')  # declared, so that no probe runs
+    assert run(tmp_path, "-m", "dnaml", "resources", "add", str(pool)).returncode == 0
     done = run(tmp_path, "-m", "dnaml", "submit", "dnaml.yaml", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
 

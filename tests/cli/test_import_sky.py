@@ -6,7 +6,9 @@ from dnaml.cli.main import main
 
 
 def test_a_task_is_written_as_a_job_file_with_its_losses_named(tmp_path, capsys):
-    task, out = tmp_path / "task.yaml", tmp_path / "dnaml.yaml"
+    task, out, pool = tmp_path / "task.yaml", tmp_path / "dnaml.yaml", tmp_path / "pool.toml"
+    pool.write_text('[resources.here]\nkind = "cpu"\nspec = { cores = 2 }\n')  # declared, so that no probe runs
+    assert main(["--state", str(tmp_path / "state"), "resources", "add", str(pool)]) == 0
     task.write_text("run: echo hello\nresources: {cpus: 1+, disk_size: 100}\n")
     assert main(["import", "sky", str(task), "--out", str(out)]) == 0
     assert out.read_text() == "run: echo hello\nresources:\n  cpus: 1+\n"
