@@ -249,9 +249,14 @@ class Planner:
             similarity=None if similar is None else similar(computations, resources)[rows],
             running=tuple(attempt for entry in self._ledger.attempts.values() for attempt in entry.live.values()),
             seed=self._seed,
-            explores=len(entries) == 1 and self.exploration.wants(entries[0].job),
+            explores=len(entries) == 1 and _is_fresh(entries[0]) and self.exploration.wants(entries[0].job),
         )
         return with_copies(_spare(problem, entries), entries)
+
+
+def _is_fresh(entry: Entry) -> bool:
+    """Return whether a job has lost nothing yet, and runs in one piece."""
+    return entry.epoch == 0 and not entry.computation.divisible
 
 
 def _spare(problem: Problem, entries: list[Entry]) -> Problem:

@@ -130,6 +130,17 @@ def went(share: float, *batches: tuple[str, ...]) -> list[str]:
     return found
 
 
+def test_a_job_that_lost_an_attempt_goes_where_it_is_expected_to_do_best():
+    desk = Desk(predictor=Unsure(seconds={"known": 1.0, "other": 1.1, "new": 1.2}), explore_share=1.0)
+    desk.up("known", "other", "new")
+    (first,) = starts(desk.submit("a"))
+    desk.began(first)
+    assert first.attempt.placement.resource_id == "new"
+    (again,) = starts(desk.after(1.0).down_with("new", first))
+    assert again.attempt.placement.resource_id == "known"
+    assert "explore" not in again.decision.terms
+
+
 def test_a_job_that_comes_alone_tries_another_resource_and_several_share_them_as_they_are_known():
     assert went(0.0, ("a",)) == ["known"]
     assert went(1.0, ("a",)) == ["new"]
