@@ -108,7 +108,7 @@ def test_scheduling_is_as_quick_with_a_silent_store(tmp_path, tracked):
         with dnaml.Executor([Resource(id="a")], state=folder, cores=1) as executor:
             list(executor.map(work.double, range(50)))
             began_s = time.process_time()
-            list(executor.map(work.double, range(300)))
+            list(executor.map(work.double, range(600)))
             return time.process_time() - began_s
 
     plain, logged = [], []
